@@ -1,0 +1,51 @@
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+LAYOUT := build/layout
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format proto clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+
+demo: $(READY) ## run the scripted demonstration
+	$(BIN)/gossamer demo --script
+
+test: $(READY) ## run the tests
+	$(BIN)/pytest -n 2
+
+lint: $(READY) ## check style, types and which module imports which
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	@rm -rf $(LAYOUT) && mkdir -p $(LAYOUT)
+	@cp -R node $(LAYOUT)/gossamer && cp -R crdt proto $(LAYOUT)/gossamer
+	cd $(LAYOUT) && $(CURDIR)/$(BIN)/lint-imports --no-cache --config $(CURDIR)/pyproject.toml
+
+format: $(READY) ## rewrite the code in the project's style
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+proto: $(READY) ## generate the code in proto/ from its .proto files
+	@rm -rf build/gen && mkdir -p build/gen
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -Igossamer/proto=proto \
+		--python_out=build/gen --grpc_python_out=build/gen \
+		--mypy_out=build/gen --mypy_grpc_out=build/gen proto/*.proto
+	mv build/gen/gossamer/proto/* proto/
+	@for file in proto/*_pb2*.py; do name=$$(basename $$file .py); \
+		echo "from proto.$$name import *" > typings/gossamer/proto/$$name.pyi; done
+
+clean: ## remove the environment and everything built
+	rm -rf .venv build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo 'Gossamer needs Python 3.11 or newer; name one with make PYTHON=...' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+		|| { echo 'This Python cannot make virtual environments; on Debian: apt install python3-venv' >&2; exit 1; }
+	@echo 'Installing into .venv ...'
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@

@@ -1,0 +1,1 @@
+"""Values that replicas change on their own and merge without conflict."""

@@ -1,0 +1,1 @@
+"""Gossamer: a replicated data store embedded in Python services."""

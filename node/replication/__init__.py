@@ -1,0 +1,1 @@
+"""What a replica decides on each event, without performing any I/O."""

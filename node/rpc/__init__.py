@@ -1,0 +1,1 @@
+"""How replicas reach each other over gRPC."""

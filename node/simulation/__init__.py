@@ -1,0 +1,1 @@
+"""A seeded cluster in one process, with its own network and clock."""

@@ -1,0 +1,1 @@
+"""Where a replica keeps its data on disk."""
