@@ -1,1 +1,33 @@
-"""Values that replicas change on their own and merge without conflict."""
+"""The pure core of Gossamer: cells and their join, types, paths, vectors and their bytes.
+
+No I/O, no clock (time is an argument), no threads.
+"""
+
+from . import cell, codec, path, values, vector
+from .cell import EMPTY, Cell, Dead, Dot, Entry, Event, join
+from .celltype import CellType
+from .errors import MalformedError
+from .types import TYPES, check_cell, register_type, type_at
+from .vector import Vector
+
+__all__ = [
+    "EMPTY",
+    "TYPES",
+    "Cell",
+    "CellType",
+    "Dead",
+    "Dot",
+    "Entry",
+    "Event",
+    "MalformedError",
+    "Vector",
+    "cell",
+    "check_cell",
+    "codec",
+    "join",
+    "path",
+    "register_type",
+    "type_at",
+    "values",
+    "vector",
+]

@@ -32,9 +32,7 @@ def test_every_package_is_marked_as_typed() -> None:
 def test_every_package_has_a_stub_for_the_type_checker() -> None:
     for name in packages():
         stub = ROOT / "typings" / Path(*name.split("."))
-        assert stub.with_suffix(".pyi").exists() or (stub / "__init__.pyi").exists(), (
-            name
-        )
+        assert stub.with_suffix(".pyi").exists() or (stub / "__init__.pyi").exists(), name
 
 
 def test_each_import_name_leads_to_its_folder() -> None:

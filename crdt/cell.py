@@ -1,0 +1,227 @@
+"""The cell: the smallest thing replicated, and its one join.
+
+A cell is the *concurrent frontier* of the writes made to it: at most one live entry a replica, and the
+dead context, which is what has been seen and superseded. Two replicas that disagree about a cell join
+the two frontiers, and the answer is the same whichever way round, in whatever order, however often::
+
+    A wrote x, then B (who had seen it) wrote y:   A's entry is in B's dead context     -> y
+    A wrote x while B wrote y:                     neither context has the other's entry -> x and y
+
+What x and y *mean* together is a matter for the type (`types.py`): the join knows nothing of types, so a
+cell of a kind this build has never heard of is merged and forwarded as well as any other.
+
+After Almeida, Shoker, Baquero, *Delta state replicated data types* (2018) and Bieniusa et al., *An
+optimized conflict-free replicated set* (2012), with one entry a replica in place of a set of dots.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+import msgspec
+
+Dot = tuple[bytes, int]
+"""``(replica, seq)``: one event. ``seq`` counts up from 1 without gaps, a replica and keyspace."""
+
+
+class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What one replica last wrote in a cell and nobody has superseded.
+
+    ``generation`` is 0 for entries that replace each other. For entries that accumulate (a counter's) it is
+    the seq of the event that began the sum, and the superseded entry leaves its payload behind as a floor.
+    ``others`` holds rival payloads found under the same dot, which only a duplicated identity can make.
+    """
+
+    replica: bytes
+    seq: int
+    payload: bytes
+    generation: int = 0
+    others: tuple[bytes, ...] = ()
+
+
+class Dead(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What has been seen of one replica and superseded: everything it did here up to ``seq``.
+
+    With a ``generation``, ``floor`` is the payload that was superseded; it applies to a live entry of that
+    generation only.
+    """
+
+    replica: bytes
+    seq: int
+    generation: int = 0
+    floor: bytes = b""
+
+
+class Event(msgspec.Struct, frozen=True, gc=False):
+    """The event a write belongs to. ``now`` is the writer's clock, int64 microseconds since 1970."""
+
+    replica: bytes
+    seq: int
+    now: int = 0
+
+
+class Cell(msgspec.Struct, frozen=True, array_like=True):
+    """Live entries and dead context, each sorted by replica, so that equal cells are equal values."""
+
+    live: tuple[Entry, ...] = ()
+    dead: tuple[Dead, ...] = ()
+
+    @property
+    def is_conflicted(self) -> bool:
+        """Two payloads were found under one dot."""
+        return any(entry.others for entry in self.live)
+
+    @property
+    def says_nothing(self) -> bool:
+        """No live entry, or only such as say *removed* or *off* (an empty payload)."""
+        return not any(entry.payload or entry.others for entry in self.live)
+
+    def context(self) -> dict[bytes, int]:
+        """The highest seq of each replica that this cell's state includes."""
+        seqs = {dead.replica: dead.seq for dead in self.dead}
+        for entry in self.live:
+            seqs[entry.replica] = entry.seq  # a live entry is always above its replica's dead one
+        return seqs
+
+    def dots(self) -> Iterator[Dot]:
+        """Every dot that the cell names, live and dead."""
+        for entry in self.live:
+            yield entry.replica, entry.seq
+        for dead in self.dead:
+            yield dead.replica, dead.seq
+
+    def floors(self) -> tuple[Dead, ...]:
+        """The floors that apply to a live entry: with the live entries, all that a read depends on."""
+        if not self.dead:
+            return ()
+        generations = {entry.replica: entry.generation for entry in self.live if entry.generation}
+        return tuple(d for d in self.dead if d.generation and generations.get(d.replica) == d.generation)
+
+
+EMPTY = Cell()
+
+
+def kill(entry: Entry) -> Dead:
+    """The context that a superseded entry leaves behind."""
+    return Dead(entry.replica, entry.seq, entry.generation, entry.payload if entry.generation else b"")
+
+
+def make(live: Iterable[Entry], dead: Iterable[Dead]) -> Cell:
+    """A cell in normal form: sorted, and without the dead context that a live entry makes redundant."""
+    entries = {entry.replica: entry for entry in live}
+    kept = {}
+    for old in dead:
+        entry = entries.get(old.replica)
+        if entry is None or (old.generation and old.generation == entry.generation):
+            kept[old.replica] = old
+    return Cell(
+        tuple(entries[replica] for replica in sorted(entries)),
+        tuple(kept[replica] for replica in sorted(kept)),
+    )
+
+
+def join(a: Cell, b: Cell) -> Cell:
+    """The least cell that includes both: commutative, associative, idempotent."""
+    if a == b or not (b.live or b.dead):
+        return a
+    if not (a.live or a.dead):
+        return b
+    seen_a, seen_b = a.context(), b.context()
+    live = [e for e in a.live if e.seq > seen_b.get(e.replica, 0)]
+    live += [e for e in b.live if e.seq > seen_a.get(e.replica, 0)]
+    in_b = {e.replica: e for e in b.live}
+    live += [_same_dot(e, in_b[e.replica]) for e in a.live if _is_in(e, in_b)]
+    return make(live, _latest(a.dead, b.dead))
+
+
+def _is_in(entry: Entry, entries: dict[bytes, Entry]) -> bool:
+    other = entries.get(entry.replica)
+    return other is not None and other.seq == entry.seq
+
+
+def _latest(a: tuple[Dead, ...], b: tuple[Dead, ...]) -> Iterable[Dead]:
+    if not a or not b:
+        return a or b
+    latest = {dead.replica: dead for dead in a}
+    for dead in b:
+        mine = latest.get(dead.replica)
+        if mine is None or (dead.seq, dead.generation, dead.floor) > (mine.seq, mine.generation, mine.floor):
+            latest[dead.replica] = dead
+    return latest.values()
+
+
+def _same_dot(a: Entry, b: Entry) -> Entry:
+    """One dot should be one payload; rivals are kept apart, in an order that every replica finds alike."""
+    if a == b:
+        return a
+    first, second = sorted((a, b), key=lambda e: (e.generation, e.payload))
+    rivals = {*first.others, *second.others, second.payload}
+    if (first.generation, first.payload) == (second.generation, second.payload):
+        rivals = {*first.others, *second.others}
+    return Entry(first.replica, first.seq, first.payload, first.generation, tuple(sorted(rivals)))
+
+
+def without(cell: Cell, is_dead: Callable[[Entry], bool]) -> Cell:
+    """The cell with the live entries that ``is_dead`` names superseded."""
+    killed = [entry for entry in cell.live if is_dead(entry)]
+    if not killed:
+        return cell
+    gone = {entry.replica for entry in killed}
+    live = [entry for entry in cell.live if entry.replica not in gone]
+    return make(live, _latest(cell.dead, tuple(kill(entry) for entry in killed)))
+
+
+def arriving(incoming: Cell, local: Cell, is_delivered: Callable[[bytes, int], bool]) -> Cell:
+    """An incoming cell as it may be joined: an entry that ``local`` lacks though its event was delivered is dead.
+
+    It was superseded here and its context has been collected since; a late message must not bring it back.
+    """
+    seen = local.context()
+    return without(incoming, lambda e: seen.get(e.replica, 0) < e.seq and is_delivered(e.replica, e.seq))
+
+
+def complete(local: Cell, incoming: Cell, is_within: Callable[[bytes, int], bool]) -> Cell:
+    """``local`` less the entries that a sender, whose view of this cell is complete within a vector, lacks."""
+    seen = incoming.context()
+    return without(local, lambda e: seen.get(e.replica, 0) < e.seq and is_within(e.replica, e.seq))
+
+
+# Write rules: what the types are made of.
+
+
+def assign(cell: Cell, event: Event, payload: bytes, seen: dict[bytes, int] | None = None) -> Cell:
+    """Own entry with ``payload``; it supersedes every entry, or those that the context ``seen`` includes."""
+    others = [entry for entry in cell.live if entry.replica != event.replica]
+    killed = [e for e in others if seen is None or e.seq <= seen.get(e.replica, 0)]
+    kept = [e for e in others if not (seen is None or e.seq <= seen.get(e.replica, 0))]
+    own = Entry(event.replica, event.seq, payload)
+    return make([*kept, own], _latest(cell.dead, tuple(kill(entry) for entry in killed)))
+
+
+def accumulate(cell: Cell, event: Event, payload: bytes, generation: int) -> Cell:
+    """Own entry with ``payload`` in ``generation``; the entries of others stay."""
+    others = [entry for entry in cell.live if entry.replica != event.replica]
+    own = Entry(event.replica, event.seq, payload, generation)
+    return make([*others, own], cell.dead)
+
+
+def supersede(cell: Cell, event: Event) -> Cell:
+    """No entry; every entry that the writer saw is dead. The event itself shows as the writer's dead seq."""
+    mine = Dead(event.replica, event.seq)
+    for entry in cell.live:
+        if entry.replica == event.replica and entry.generation:
+            mine = Dead(event.replica, event.seq, entry.generation, entry.payload)
+    killed = tuple(kill(entry) for entry in cell.live if entry.replica != event.replica)
+    return make((), _latest(_latest_tuple(cell.dead, killed), (mine,)))
+
+
+def _latest_tuple(a: tuple[Dead, ...], b: tuple[Dead, ...]) -> tuple[Dead, ...]:
+    return tuple(_latest(a, b))
+
+
+def own_entry(cell: Cell, replica: bytes) -> Entry | None:
+    """The live entry of ``replica``, if it has one."""
+    for entry in cell.live:
+        if entry.replica == replica:
+            return entry
+    return None

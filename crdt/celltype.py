@@ -1,0 +1,85 @@
+"""What a type is: a write rule and a read rule over the live entries of a cell, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from . import values
+from .cell import Cell, Event, supersede
+from .errors import MalformedError
+
+Args = tuple[Any, ...]
+Write = Callable[[Cell, Event, Args], Cell]
+
+
+class CellType:
+    """Base of every type. A subclass names its ``kind`` and ``methods`` and reads a value from a cell.
+
+    A method is given the cell, the event that the write belongs to, and prepared arguments; it returns the new
+    cell, or the very same one if there is nothing to write.
+    """
+
+    kind: ClassVar[str]
+
+    def methods(self) -> Mapping[str, Write]:
+        """Write rules by name; every type has ``remove``."""
+        return {"remove": remove}
+
+    def prepare(self, method: str, args: Args) -> Args:
+        """Arguments checked and in the form the write rule wants. `TypeError`/`ValueError` name the argument."""
+        if method not in self.methods():
+            raise ValueError(f"{self.kind} has no {method!r}; it has {', '.join(sorted(self.methods()))}")
+        return no_args(self.kind, method, args)
+
+    def write(self, cell: Cell, method: str, args: Args, event: Event) -> Cell:
+        """The cell after ``method`` with prepared ``args``; the same object if it changes nothing."""
+        return self.methods()[method](cell, event, args)
+
+    def value(self, cell: Cell) -> Any:
+        """What a plain reader sees."""
+        raise NotImplementedError(self.kind)
+
+    def present(self, cell: Cell) -> bool:
+        """Whether the cell shows in ``keys()``, ``items()`` and a map's value."""
+        return not cell.says_nothing
+
+    def check(self, payload: bytes) -> None:
+        """`MalformedError` for a payload that this type never writes; an empty one says *removed* or *off*."""
+        raise NotImplementedError(self.kind)
+
+
+def remove(cell: Cell, event: Event, _args: Args) -> Cell:
+    """Supersede what was seen; a concurrent write survives."""
+    return supersede(cell, event) if cell.live else cell
+
+
+def no_args(kind: str, method: str, args: Args) -> Args:
+    """``args``, which must be empty."""
+    if args:
+        raise TypeError(f"{kind}.{method} takes no argument, {len(args)} given")
+    return args
+
+
+def one_value(kind: str, method: str, args: Args) -> tuple[bytes]:
+    """The canonical bytes of the one value that ``args`` must be."""
+    if len(args) != 1:
+        raise TypeError(f"{kind}.{method} takes one value, {len(args)} given")
+    return (values.encode(args[0]),)
+
+
+def whole(name: str, number: object) -> int:
+    """``number``, which must be an int and not a bool."""
+    if type(number) is not int:
+        raise TypeError(f"{name}: an int is wanted, not {type(number).__name__}")
+    return number
+
+
+def on_or_off(kind: str, payload: bytes) -> None:
+    """`MalformedError` unless the payload is one that flags and sets write."""
+    if payload not in (ON, OFF):
+        raise MalformedError(f"{kind}: a payload is neither on nor off")
+
+
+ON, OFF = b"\x01", b""
+"""Payloads of flags, set elements and map presence. An empty payload counts as empty for every type."""

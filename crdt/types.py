@@ -1,0 +1,66 @@
+"""The table of types. Adding one touches neither the join, nor the store, nor the protocol.
+
+A kind that is not in the table (a newer build's) is still merged, stored and forwarded, since none of that
+looks into a payload; only reading and writing it is refused.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from . import register_extreme
+from .cell import Cell
+from .celltype import CellType
+from .counter_pn import CounterPN
+from .flag_dw import FlagDW
+from .flag_ew import FlagEW
+from .map_presence import MapPresence
+from .path import kind_of, register_kind
+from .register_lww import RegisterLWW
+from .register_mv import RegisterMV
+from .set_aw import SetAW
+from .set_rw import SetRW
+
+TYPES: dict[str, CellType] = {
+    t.kind: t
+    for t in (
+        RegisterLWW(),
+        RegisterMV(),
+        FlagEW(),
+        FlagDW(),
+        CounterPN(),
+        SetAW(),
+        SetRW(),
+        register_extreme.MAX,
+        register_extreme.MIN,
+        MapPresence(),
+    )
+}
+"""Kind -> type. For ``set`` and ``set_rw`` the type is that of one element's cell."""
+
+
+def register_type(cell_type: CellType, code: int) -> None:
+    """Add a type of one's own. ``code``, 0x40 to 0x7e, is part of the format: every node must give it the same."""
+    register_kind(cell_type.kind, code)
+    TYPES[cell_type.kind] = cell_type
+    type_at.cache_clear()
+
+
+@lru_cache(maxsize=4096)  # decoding a path costs more than the write rule it leads to
+def type_at(path: bytes) -> CellType | None:
+    """The type of the cell at ``path``; None for a kind unknown to this build."""
+    return TYPES.get(kind_of(path))
+
+
+def check_cell(path: bytes, cell: Cell) -> None:
+    """`MalformedError` if the cell, which a peer sent, holds a payload that its type never writes."""
+    cell_type = type_at(path)
+    if cell_type is None:
+        return
+    for entry in cell.live:
+        for payload in (entry.payload, *entry.others):
+            if payload:
+                cell_type.check(payload)
+    for dead in cell.dead:
+        if dead.floor:
+            cell_type.check(dead.floor)
