@@ -13,6 +13,7 @@ The order-preserving tuples of FoundationDB's tuple layer are the model.
 
 from __future__ import annotations
 
+import math
 import struct
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
@@ -200,7 +201,7 @@ def _element(kind: str, value: Any) -> bytes:
 
 
 def _float_bytes(value: float) -> bytes:
-    if value != value or value in (float("inf"), float("-inf")):
+    if not math.isfinite(value):
         raise ValueError(f"element {value}: a float must be finite")
     bits = int.from_bytes(struct.pack(">d", value + 0.0), "big")  # -0.0 is stored as 0.0
     flipped = bits ^ (2**64 - 1) if bits >> 63 else bits | 2**63
@@ -227,7 +228,7 @@ def _decode_element(kind: str, data: bytes, at: int) -> tuple[Any, int]:
         return number - 2**63, at + size
     bits = number ^ 2**63 if number >> 63 else number ^ (2**64 - 1)
     value: float = struct.unpack(">d", bits.to_bytes(8, "big"))[0]
-    if value != value or abs(value) == float("inf") or _float_bytes(value) != raw:
+    if not math.isfinite(value) or _float_bytes(value) != raw:
         raise MalformedError("path: an element is not a finite float")
     return value, at + size
 

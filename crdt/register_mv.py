@@ -67,7 +67,7 @@ class RegisterMV(CellType):
 def context(seen: object) -> dict[bytes, int]:
     """What a read saw, replica -> seq, from a dict or from the pairs that a message carries."""
     try:
-        pairs = dict(seen)  # type: ignore[call-overload]  # whatever it is, dict() judges it
+        pairs: dict[bytes, int] = dict(seen)  # type: ignore[call-overload]  # whatever it is, dict() judges it
     except (TypeError, ValueError):
         raise TypeError("seen: the context of a read is wanted") from None
     if not all(type(r) is bytes and type(seq) is int for r, seq in pairs.items()):

@@ -1,0 +1,60 @@
+"""What a handle stands on: three verbs, the same for a node here, inside a transaction, and a remote one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from gossamer.crdt import Cell, Dot, path, type_at
+
+CLEAR = "clear"
+"""The one method that is not a type's: remove every cell that the writer sees at or under a path."""
+
+
+class Op(msgspec.Struct, frozen=True):
+    """One write: a method of the type of the cell at ``path``, or `CLEAR` for a whole range of them."""
+
+    path: bytes
+    method: str
+    args: tuple[Any, ...]
+    """As the type's ``prepare`` made them."""
+    raw: tuple[Any, ...]
+    """As the caller gave them: what travels to a remote node, which prepares them itself."""
+
+
+def make_op(cell_path: bytes, method: str, raw: Sequence[Any] = ()) -> Op:
+    """A checked write. `TypeError` or `ValueError` names the argument that is wrong."""
+    path.check(cell_path)
+    if method == CLEAR:
+        return Op(cell_path, CLEAR, (), ())
+    cell_type = type_at(cell_path)
+    if cell_type is None:
+        raise ValueError(f"{path.to_text(cell_path)}: this build has no such type")
+    return Op(cell_path, method, cell_type.prepare(method, tuple(raw)), tuple(raw))
+
+
+class Backend(Protocol):
+    """Reads give cells; the handle applies the type's read rule. A write is one event, all or nothing."""
+
+    def cell(self, keyspace: str, cell_path: bytes) -> Cell:
+        """The cell at a path, the empty cell if there is none."""
+
+    def scan(self, keyspace: str, prefix: bytes) -> Iterator[tuple[bytes, Cell]]:
+        """The cells whose path begins with ``prefix``, in path order, a page at a time.
+
+        Cells that show nothing (removed, switched off) may be among them.
+        """
+
+    def write(self, keyspace: str, ops: Sequence[Op]) -> Dot | None:
+        """Commit the ops as one event; its dot, or None if there was nothing to write."""
+
+    async def acell(self, keyspace: str, cell_path: bytes) -> Cell:
+        """`cell`, for a backend where a read waits on a network."""
+
+    async def ascan(self, keyspace: str, prefix: bytes) -> list[tuple[bytes, Cell]]:
+        """`scan`, all of it."""
+
+    async def awrite(self, keyspace: str, ops: Sequence[Op]) -> Dot | None:
+        """`write`, awaited."""

@@ -1,0 +1,103 @@
+"""Every error that Gossamer raises of its own, as one tree.
+
+::
+
+    GossamerError
+    ├── StoreError                the directory, or the disk under it
+    │   ├── DirectoryInUse        another process, or another node here, has it open
+    │   ├── DirectoryUnusable     foreign, damaged, of another format, read-only, on a network file system
+    │   ├── StoreFull             no space: the write was refused, reads go on
+    │   ├── StoreFailed           the disk failed a write: nothing more is written until it is opened anew
+    │   └── Damaged               a cell's checksum is wrong: corrupt is not absent
+    ├── StateError                the node cannot do this now
+    │   ├── NotReady              its first bootstrap is under way
+    │   ├── Closed                it is closed, or not opened yet, or this is a forked child
+    │   └── Conflicted            two payloads under one dot: some identity was used twice
+    ├── LimitExceeded             a transaction beyond its limits (a ValueError as well)
+    ├── ListenError               the address to listen on is taken or wrong
+    └── RemoteError               a remote node, over `connect`
+        ├── Unreachable           nothing was sent, or a read: safe to try again
+        ├── OutcomeUnknown        a write was sent and no answer came: it may stand or not
+        └── Refused               the node answered with an error that has no class here
+
+A wrong argument is a `TypeError` or `ValueError` that names it, and nothing is written. What a peer does
+wrong is a `ProtocolError` inside the node: it ends the link to that peer and never reaches a caller.
+"""
+
+from __future__ import annotations
+
+
+class GossamerError(Exception):
+    """Base of every error that Gossamer raises of its own."""
+
+
+class StoreError(GossamerError):
+    """The directory, or the disk under it."""
+
+
+class DirectoryInUse(StoreError):
+    """Another process, or another node in this one, has the directory open."""
+
+
+class DirectoryUnusable(StoreError):
+    """The directory is foreign, damaged, of another format, read-only, or on a network file system."""
+
+
+class StoreFull(StoreError):
+    """There is no space: the write was refused and nothing of it stands; reads go on."""
+
+
+class StoreFailed(StoreError):
+    """The disk failed a write; nothing more is written until the directory is opened anew."""
+
+
+class Damaged(StoreError):
+    """A cell's checksum is wrong. It is not absent: reads and writes of it fail until it is replaced."""
+
+
+class StateError(GossamerError):
+    """The node cannot do this now."""
+
+
+class NotReady(StateError):
+    """The node's first bootstrap is under way; it has nothing to read yet."""
+
+
+class Closed(StateError):
+    """The node is closed, was not opened yet, or belongs to the parent of this forked process."""
+
+
+class Conflicted(StateError):
+    """Two payloads were found under one dot, so some replica id was used twice. ``values`` has both."""
+
+    def __init__(self, message: str, values: tuple[object, ...] = ()) -> None:
+        super().__init__(message)
+        self.values = values
+
+
+class LimitExceeded(GossamerError, ValueError):
+    """A transaction with more cells or bytes than one may hold; nothing of it was written."""
+
+
+class ListenError(GossamerError):
+    """The address to listen on is taken, or not one of this machine's."""
+
+
+class RemoteError(GossamerError):
+    """A remote node, over `connect`."""
+
+
+class Unreachable(RemoteError):
+    """Nothing was written there: the node could not be reached, or a read got no answer in time."""
+
+
+class OutcomeUnknown(RemoteError):
+    """A write was sent and no answer came: it may stand or not. Look before writing it again."""
+
+
+class Refused(RemoteError):
+    """The node answered with an error that has no class here."""
+
+
+class ProtocolError(GossamerError):
+    """A peer sent what it must not. Ends the link; never reaches a caller."""
