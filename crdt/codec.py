@@ -13,6 +13,7 @@ opaque here: they are checked by the type that wrote them and copied from then o
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -91,7 +92,7 @@ def _list(item: object, what: str) -> list[Any]:
 
 
 def _ascending(replicas: list[bytes], what: str) -> None:
-    if any(a >= b for a, b in zip(replicas, replicas[1:], strict=False)):
+    if any(a >= b for a, b in pairwise(replicas)):
         raise MalformedError(f"cell: {what} is not sorted by replica")
 
 

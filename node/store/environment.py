@@ -1,0 +1,78 @@
+"""The LMDB environment: opening it, its limits, and its errors in our words.
+
+Durability ``commit`` fsyncs data and meta page in every commit. ``relaxed`` leaves out the meta page
+(``metasync=False``): a process crash loses nothing, a power cut may undo the last commits but never tears them.
+Never ``sync=False`` on a real disk (a power cut emptied the environment 8 times of 8) nor ``writemap=True`` (a full
+disk is then a SIGBUS that kills the service).
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import lmdb
+
+from ..errors import DirectoryUnusable, StoreError, StoreFailed, StoreFull
+
+MAP_BYTES = 64 * 1024**3
+"""Address space reserved; the file is sparse and grows as needed. A full map also fails deletes, so it is large."""
+READERS_MAX = 1024
+"""Slots for read transactions, one a reading thread."""
+DATABASES_MAX = 1024
+"""Four a keyspace and one for the node: 255 keyspaces."""
+
+
+def open_environment(
+    directory: Path, durability: str, *, map_bytes: int = MAP_BYTES, sync: bool = True
+) -> lmdb.Environment:
+    """Open, or make, the environment in ``directory``. ``sync=False`` is for simulations in memory only."""
+    try:
+        return lmdb.open(
+            str(directory),
+            map_size=map_bytes,
+            metasync=durability == "commit",
+            sync=sync,
+            max_readers=READERS_MAX,
+            max_dbs=DATABASES_MAX,
+            readahead=False,  # reads are point lookups; reading ahead evicts what is hot
+            create=True,
+        )
+    except (lmdb.InvalidError, lmdb.VersionMismatchError, lmdb.CorruptedError) as error:
+        raise DirectoryUnusable(
+            f"{directory}: data.mdb is not a database this version can read ({error})"
+        ) from None
+    except lmdb.LockError as error:
+        raise DirectoryUnusable(
+            f"{directory}: LMDB's lock cannot be taken ({error}). Two containers that share the directory but not "
+            "their process ids look like this: give each node a directory of its own"
+        ) from None
+    except (lmdb.Error, OSError) as error:
+        raise DirectoryUnusable(f"{directory}: cannot be opened ({error})") from None
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """LMDB's errors as ours."""
+    try:
+        yield
+    except lmdb.MapFullError:
+        raise StoreFull("the store's map is full: nothing was written, reads go on") from None
+    except lmdb.PanicError as error:
+        raise StoreFailed(f"the disk failed a write; open the directory anew to go on ({error})") from None
+    except lmdb.Error as error:
+        code = error_number(error)
+        if code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise StoreFull(
+                f"no space left for the store: nothing was written, reads go on ({error})"
+            ) from None
+        raise StoreError(f"the store failed: nothing was written ({error})") from None
+
+
+def error_number(error: lmdb.Error) -> int | None:
+    """The errno behind an LMDB error, which tells it in words only."""
+    text = str(error)
+    names = {errno.ENOSPC: "No space left", errno.EDQUOT: "quota exceeded", errno.EFBIG: "File too large"}
+    return next((code for code, words in names.items() if words in text), None)

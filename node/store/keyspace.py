@@ -1,0 +1,288 @@
+"""One keyspace on disk: cells, changes, groups and state, seen from one LMDB transaction.
+
+The question this answers: *what did this node hold at that commit?* `View` reads; `Draft` also writes. A draft
+keeps what it changed in memory until `flush`, sorted, so that a group commit is a few ordered passes over the
+tree and a write that turns out to be wrong has touched nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import lmdb
+import msgspec
+
+from gossamer.crdt import EMPTY, Cell, Dot, Vector, codec, path, vector
+
+from . import index, record
+
+_STATE, _PEER = b"state", b"peer:"
+
+
+class State:
+    """What a keyspace is beside its cells, as of one commit. Not changed once committed."""
+
+    __slots__ = ("debt", "delivered", "digest", "horizon", "peers")
+
+    def __init__(self) -> None:
+        self.delivered = Vector()
+        """The events whose effect this node's cells include."""
+        self.digest = 0
+        """Sum of the cells' weights, mod 2^128."""
+        self.horizon = Vector()
+        """The events whose index rows may have been collected: a prefix a replica."""
+        self.debt = Vector()
+        """Events that cells of an unfinished bootstrap show and `delivered` lacks; empty when whole."""
+        self.peers: dict[bytes, Vector] = {}
+        """Replica id -> what it had delivered at a moment whose whole state is included here."""
+
+    def copy(self) -> State:
+        twin = State()
+        twin.delivered, twin.digest = self.delivered.copy(), self.digest
+        twin.horizon, twin.debt, twin.peers = self.horizon.copy(), self.debt.copy(), dict(self.peers)
+        return twin
+
+    @property
+    def is_whole(self) -> bool:
+        """No bootstrap is unfinished: the vector says all that the cells show, and may be told to others."""
+        return not self.debt or self.delivered.covers(self.debt)
+
+
+class Tables:
+    """The LMDB databases of one keyspace, and its state as of the last commit."""
+
+    def __init__(self, env: lmdb.Environment, name: str, txn: lmdb.Transaction[bytes]) -> None:
+        self.name = name
+        self.cells = env.open_db(f"{name}/cells".encode(), txn=txn)
+        self.changes = env.open_db(f"{name}/changes".encode(), txn=txn, dupsort=True)
+        self.groups = env.open_db(f"{name}/groups".encode(), txn=txn, dupsort=True)
+        self.meta = env.open_db(f"{name}/meta".encode(), txn=txn)
+        self.state = self._load(txn)
+
+    def _load(self, txn: lmdb.Transaction[bytes]) -> State:
+        state = State()
+        raw = txn.get(_STATE, db=self.meta)
+        if raw is not None:
+            delivered, digest, horizon, debt = msgspec.msgpack.decode(raw)
+            state.delivered, state.digest = Vector.of_flat(delivered), int.from_bytes(digest, "big")
+            state.horizon, state.debt = Vector.of_flat(horizon), Vector.of_flat(debt)
+        for key, value in txn.cursor(db=self.meta):
+            if key.startswith(_PEER):
+                state.peers[key[len(_PEER) :]] = vector.decode(value)
+        return state
+
+
+class View:
+    """A keyspace as of one transaction. Cells are copied out; nothing keeps the transaction's pages."""
+
+    def __init__(self, tables: Tables, txn: lmdb.Transaction[bytes], state: State) -> None:
+        self.tables, self.txn, self.state = tables, txn, state
+
+    def cell(self, cell_path: bytes) -> Cell:
+        """The cell at a path, the empty cell if there is none. `Damaged` if its checksum is wrong."""
+        stored = self.txn.get(cell_path, db=self.tables.cells)
+        return EMPTY if stored is None else record.unpack(cell_path, stored)
+
+    def cells(self, start: bytes, end: bytes | None = None) -> Iterator[tuple[bytes, Cell]]:
+        """The stored cells with ``start <= path < end``, in path order."""
+        cursor = self.txn.cursor(db=self.tables.cells)
+        found = cursor.set_range(start) if start else cursor.first()
+        while found:
+            cell_path = cursor.key()
+            if end is not None and cell_path >= end:
+                return
+            yield cell_path, record.unpack(cell_path, cursor.value())
+            found = cursor.next()
+
+    def rows(self, replica: bytes, start: int) -> Iterator[tuple[int, bool, bytes]]:
+        """``(seq, grouped, path)`` of the rows of ``replica`` from seq ``start`` on, in order of seq."""
+        cursor = self.txn.cursor(db=self.tables.changes)
+        found = cursor.set_range(index.key(replica, start))
+        while found:
+            key, value = cursor.item()
+            if key[:8] != replica:
+                return
+            yield int.from_bytes(key[8:], "big"), value[:1] == index.GROUPED, value[1:]
+            found = cursor.next()
+
+    def first_row(self, after: bytes) -> tuple[Dot, bool, bytes] | None:
+        """The first row whose event's key is above ``after``, of whatever replica."""
+        cursor = self.txn.cursor(db=self.tables.changes)
+        if not cursor.set_range(after):
+            return None
+        key, value = cursor.item()
+        return index.dot(key), value[:1] == index.GROUPED, value[1:]
+
+    def event_paths(self, dot: Dot) -> list[bytes]:
+        """The paths of an event's rows, sorted."""
+        cursor = self.txn.cursor(db=self.tables.changes)
+        if not cursor.set_key(index.key(*dot)):
+            return []
+        return [value[1:] for value in cursor.iternext_dup()]
+
+    def groups(self, cell_path: bytes) -> list[Dot]:
+        """The events over several cells, not yet collected, that touched ``cell_path``."""
+        cursor = self.txn.cursor(db=self.tables.groups)
+        if not cursor.set_key(cell_path):
+            return []
+        return [index.dot(value) for value in cursor.iternext_dup()]
+
+    def count(self) -> int:
+        """Stored cells, empty ones included."""
+        return int(self.txn.stat(db=self.tables.cells)["entries"])
+
+    def row_count(self) -> int:
+        """Rows in *changes*."""
+        return int(self.txn.stat(db=self.tables.changes)["entries"])
+
+
+class Draft(View):
+    """A keyspace inside the writer's transaction. ``state`` is its own copy; nothing counts until committed."""
+
+    def __init__(self, tables: Tables, txn: lmdb.Transaction[bytes]) -> None:
+        super().__init__(tables, txn, tables.state.copy())
+        self._cells: dict[bytes, tuple[Cell, int]] = {}  # path -> current cell and its weight
+        self._dirty: dict[bytes, bytes | None] = {}  # path -> stored bytes, None to delete
+        self._rows: dict[tuple[bytes, bytes], bool] = {}  # (key, value) -> put, or delete
+        self._groups: dict[tuple[bytes, bytes], bool] = {}
+        self._peers: set[bytes] = set()
+        self.has_changed = False
+
+    def cell(self, cell_path: bytes) -> Cell:
+        known = self._cells.get(cell_path)
+        return known[0] if known is not None else self._load(cell_path)
+
+    def _load(self, cell_path: bytes) -> Cell:
+        stored = self.txn.get(cell_path, db=self.tables.cells)
+        if stored is None:
+            self._cells[cell_path] = (EMPTY, 0)
+            return EMPTY
+        cell = record.unpack(cell_path, stored)
+        self._cells[cell_path] = (
+            cell,
+            record.weight(cell_path, cell, stored[record.CHECKSUM_BYTES :]),
+        )
+        return cell
+
+    def put(self, cell_path: bytes, new: Cell, grouped: Iterable[Dot] = ()) -> None:
+        """Replace a cell, and with it its rows: one row a replica that the cell's context names.
+
+        ``grouped`` are events over several cells; their rows are added by `add_group` and replace none.
+        """
+        old = self.cell(cell_path)
+        if new is old:
+            return
+        self._index(cell_path, old, new, grouped)
+        if new.live or new.dead:
+            encoded = codec.encode(new)
+            weight = record.weight(cell_path, new, encoded)
+            self._dirty[cell_path] = record.pack(cell_path, encoded)
+        else:
+            weight = 0
+            self._dirty[cell_path] = None
+        state = self.state
+        state.digest = (state.digest - self._cells[cell_path][1] + weight) % record.DIGEST_MOD
+        self._cells[cell_path] = (new, weight)
+        self.has_changed = True
+
+    def _index(self, cell_path: bytes, old: Cell, new: Cell, grouped: Iterable[Dot]) -> None:
+        row = index.SINGLE + cell_path
+        before = old.context()
+        for replica, seq in new.context().items():
+            last = before.get(replica, 0)
+            if seq <= last:
+                continue
+            if last:
+                self._rows[index.key(replica, last), row] = False
+            if (replica, seq) not in grouped and not self._is_collected(replica, seq):
+                self._rows[index.key(replica, seq), row] = True
+
+    def _is_collected(self, replica: bytes, seq: int) -> bool:
+        return seq <= self.state.horizon.last(replica) or self.state.debt.has(replica, seq)
+
+    def add_group(self, dot: Dot, paths: Iterable[bytes]) -> None:
+        """The rows of an event over several cells, as it was made."""
+        if self._is_collected(*dot):
+            return
+        key = index.key(*dot)
+        for cell_path in paths:
+            self._rows[key, index.GROUPED + cell_path] = True
+            self._groups[cell_path, key] = True
+        self.has_changed = True
+
+    def drop_row(self, dot: Dot, grouped: bool, cell_path: bytes) -> None:
+        """Remove one row: it is collected, or stale."""
+        key = index.key(*dot)
+        self._rows[key, (index.GROUPED if grouped else index.SINGLE) + cell_path] = False
+        if grouped:
+            self._groups[cell_path, key] = False
+        self.has_changed = True
+
+    def set_peer(self, replica: bytes, had: Vector | None) -> None:
+        """Remember, or forget, what a replica had delivered."""
+        if had is None:
+            self.state.peers.pop(replica, None)
+        else:
+            self.state.peers[replica] = had
+        self._peers.add(replica)
+        self.has_changed = True
+
+    def touch(self) -> None:
+        """The state was changed in place and must be stored."""
+        self.has_changed = True
+
+    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, Cell]]:
+        """The cells at or under a path, with what this draft changed; a list, since the caller writes meanwhile."""
+        self._flush_cells()
+        return iter(list(self.cells(prefix, path.prefix_end(prefix))))
+
+    def flush(self) -> None:
+        """Hand all that is staged to LMDB."""
+        if not self.has_changed:
+            return
+        self._flush_cells()
+        self._flush_pairs(self.tables.changes, self._rows)
+        self._flush_pairs(self.tables.groups, self._groups)
+        self._flush_state()
+
+    def _flush_cells(self) -> None:
+        puts: list[tuple[bytes, bytes]] = []
+        for cell_path, stored in sorted(self._dirty.items()):
+            if stored is None:
+                self.txn.delete(cell_path, db=self.tables.cells)
+            else:
+                puts.append((cell_path, stored))
+        if puts:
+            self.txn.cursor(db=self.tables.cells).putmulti(puts)
+        self._dirty.clear()
+
+    def _flush_pairs(self, db: Any, pairs: dict[tuple[bytes, bytes], bool]) -> None:
+        puts: list[tuple[bytes, bytes]] = []
+        for pair, is_put in sorted(pairs.items()):
+            if is_put:
+                puts.append(pair)
+            else:
+                self.txn.delete(pair[0], pair[1], db=db)
+        if puts:
+            self.txn.cursor(db=db).putmulti(puts)
+        pairs.clear()
+
+    def _flush_state(self) -> None:
+        state = self.state
+        if state.debt and state.delivered.covers(state.debt):
+            state.debt = Vector()
+        packed = (
+            state.delivered.flat(),
+            state.digest.to_bytes(16, "big"),
+            state.horizon.flat(),
+            state.debt.flat(),
+        )
+        self.txn.put(_STATE, msgspec.msgpack.encode(packed), db=self.tables.meta)
+        for replica in self._peers:
+            had = state.peers.get(replica)
+            if had is None:
+                self.txn.delete(_PEER + replica, db=self.tables.meta)
+            else:
+                self.txn.put(_PEER + replica, vector.encode(had), db=self.tables.meta)
+        self._peers.clear()

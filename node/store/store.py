@@ -1,0 +1,154 @@
+"""The store of one node: its environment, its keyspaces, and one writer's transactions over all of them.
+
+Everything that an event changes (cell, row, delivered, digest) commits in one LMDB transaction; there is no
+other log. What is kept in memory is a cache of the last commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import lmdb
+
+from gossamer.crdt import EMPTY, Cell, path
+
+from ..errors import Closed
+from . import environment, record
+from .keyspace import Draft, Tables, View
+
+_NODE, _NAMES = b"node", b"keyspaces"
+
+
+class Store:
+    """One environment. Any thread reads; one thread at a time writes."""
+
+    def __init__(
+        self,
+        directory: Path,
+        durability: str = "commit",
+        *,
+        map_bytes: int = environment.MAP_BYTES,
+        sync: bool = True,
+    ) -> None:
+        self._env = environment.open_environment(directory, durability, map_bytes=map_bytes, sync=sync)
+        self._tables: dict[str, Tables] = {}
+        with environment.translated(), self._env.begin(write=True) as txn:
+            self._node = self._env.open_db(_NODE, txn=txn)
+            for name in self._names(txn):
+                self._tables[name] = Tables(self._env, name, txn)
+
+    def _names(self, txn: lmdb.Transaction[bytes]) -> list[str]:
+        raw = txn.get(_NAMES, db=self._node)
+        return raw.decode().split("\n") if raw else []
+
+    def keyspaces(self) -> list[str]:
+        """Names of the keyspaces here, sorted."""
+        return sorted(self._tables)
+
+    def host(self, name: str) -> None:
+        """Make a keyspace, if it is not here yet."""
+        if name in self._tables:
+            return
+        with environment.translated(), self._env.begin(write=True) as txn:
+            names = sorted({*self._names(txn), name})
+            txn.put(_NAMES, "\n".join(names).encode(), db=self._node)
+            tables = Tables(self._env, name, txn)
+        self._tables[name] = tables
+
+    def get_meta(self, key: str) -> bytes | None:
+        """A fact about the node itself."""
+        with self.reading() as txn:
+            return txn.get(key.encode(), db=self._node)
+
+    def put_meta(self, key: str, value: bytes) -> None:
+        """Store a fact about the node itself, durably."""
+        with environment.translated(), self._env.begin(write=True) as txn:
+            txn.put(key.encode(), value, db=self._node)
+
+    def last_txn(self) -> int:
+        """The id of the last committed transaction."""
+        return int(self._env.info()["last_txnid"])
+
+    def size(self) -> int:
+        """Bytes of the data file that are in use."""
+        info = self._env.info()
+        return int((info["last_pgno"] + 1) * self._env.stat()["psize"])
+
+    @contextmanager
+    def reading(self) -> Iterator[lmdb.Transaction[bytes]]:
+        """A read transaction: a fresh snapshot, given back at the end."""
+        txn = self._begin()
+        try:
+            yield txn
+        finally:
+            txn.abort()
+
+    def _begin(self) -> lmdb.Transaction[bytes]:
+        try:
+            return self._env.begin()
+        except lmdb.Error as error:
+            raise Closed(f"the node is closed ({error})") from None
+
+    def cell(self, keyspace: str, cell_path: bytes) -> Cell:
+        """One cell, as of the last commit; from any thread."""
+        txn = self._begin()
+        try:
+            stored = txn.get(cell_path, db=self._tables[keyspace].cells)
+        finally:
+            txn.abort()
+        return EMPTY if stored is None else record.unpack(cell_path, stored)
+
+    def page(self, keyspace: str, prefix: bytes, after: bytes | None, limit: int) -> list[tuple[bytes, Cell]]:
+        """Up to ``limit`` cells under ``prefix`` above ``after``, from one short read transaction."""
+        tables = self._tables[keyspace]
+        start = prefix if after is None else after + b"\x00"
+        with self.reading() as txn:
+            view = View(tables, txn, tables.state)
+            end = path.prefix_end(prefix) if prefix else None
+            return [item for item, _ in zip(view.cells(start, end), range(limit), strict=False)]
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Callable[[str], View]]:
+        """Views of the keyspaces as of the last commit, all of one LMDB snapshot. For the writer's thread."""
+        with self.reading() as txn:
+            yield lambda name: View(self._tables[name], txn, self._tables[name].state)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Callable[[str], Draft]]:
+        """Drafts of the keyspaces in one LMDB transaction, committed durably at the end.
+
+        An exception inside leaves everything as it was. Raises `StoreFull`, `StoreFailed` or `StoreError`.
+        """
+        drafts: dict[str, Draft] = {}
+        with environment.translated():
+            txn = self._env.begin(write=True)
+
+            def draft(name: str) -> Draft:
+                if name not in drafts:
+                    drafts[name] = Draft(self._tables[name], txn)
+                return drafts[name]
+
+            try:
+                yield draft
+                changed = [d for d in drafts.values() if d.has_changed]
+                for d in changed:
+                    d.flush()
+            except BaseException:
+                txn.abort()
+                raise
+            if not changed:
+                txn.abort()
+                return
+            txn.commit()
+        for d in changed:
+            d.tables.state = d.state
+
+    def check_readers(self) -> int:
+        """Clear the reader slots of dead processes, which would pin old pages; how many there were."""
+        return int(self._env.reader_check())
+
+    def close(self) -> None:
+        """Close the environment; reads of other threads raise `Closed` from then on."""
+        self._env.close()
