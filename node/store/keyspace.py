@@ -15,6 +15,7 @@ import msgspec
 
 from gossamer.crdt import EMPTY, Cell, Dot, Vector, codec, path, vector
 
+from ..replication.view import Bootstrap
 from . import index, record
 
 _STATE, _PEER = b"state", b"peer:"
@@ -23,7 +24,7 @@ _STATE, _PEER = b"state", b"peer:"
 class State:
     """What a keyspace is beside its cells, as of one commit. Not changed once committed."""
 
-    __slots__ = ("debt", "delivered", "digest", "horizon", "peers")
+    __slots__ = ("bootstrap", "debt", "delivered", "digest", "horizon", "peers")
 
     def __init__(self) -> None:
         self.delivered = Vector()
@@ -34,6 +35,8 @@ class State:
         """The events whose index rows may have been collected: a prefix a replica."""
         self.debt = Vector()
         """Events that cells of an unfinished bootstrap show and `delivered` lacks; empty when whole."""
+        self.bootstrap: Bootstrap | None = None
+        """The full exchange being received, if one is."""
         self.peers: dict[bytes, Vector] = {}
         """Replica id -> what it had delivered at a moment whose whole state is included here."""
 
@@ -41,6 +44,7 @@ class State:
         twin = State()
         twin.delivered, twin.digest = self.delivered.copy(), self.digest
         twin.horizon, twin.debt, twin.peers = self.horizon.copy(), self.debt.copy(), dict(self.peers)
+        twin.bootstrap = self.bootstrap
         return twin
 
     @property
@@ -64,9 +68,10 @@ class Tables:
         state = State()
         raw = txn.get(_STATE, db=self.meta)
         if raw is not None:
-            delivered, digest, horizon, debt = msgspec.msgpack.decode(raw)
+            delivered, digest, horizon, debt, bootstrap = msgspec.msgpack.decode(raw)
             state.delivered, state.digest = Vector.of_flat(delivered), int.from_bytes(digest, "big")
             state.horizon, state.debt = Vector.of_flat(horizon), Vector.of_flat(debt)
+            state.bootstrap = msgspec.convert(bootstrap, Bootstrap | None)
         for key, value in txn.cursor(db=self.meta):
             if key.startswith(_PEER):
                 state.peers[key[len(_PEER) :]] = vector.decode(value)
@@ -106,20 +111,21 @@ class View:
             yield int.from_bytes(key[8:], "big"), value[:1] == index.GROUPED, value[1:]
             found = cursor.next()
 
-    def first_row(self, after: bytes) -> tuple[Dot, bool, bytes] | None:
-        """The first row whose event's key is above ``after``, of whatever replica."""
+    def first_row(self, key: bytes) -> Dot | None:
+        """The first event with a row at or above a key of the index, of whatever replica."""
         cursor = self.txn.cursor(db=self.tables.changes)
-        if not cursor.set_range(after):
-            return None
-        key, value = cursor.item()
-        return index.dot(key), value[:1] == index.GROUPED, value[1:]
+        return index.dot(cursor.key()) if cursor.set_range(key) else None
 
-    def event_paths(self, dot: Dot) -> list[bytes]:
-        """The paths of an event's rows, sorted."""
+    def event_rows(self, dot: Dot) -> list[tuple[bool, bytes]]:
+        """``(grouped, path)`` of an event's rows, sorted."""
         cursor = self.txn.cursor(db=self.tables.changes)
         if not cursor.set_key(index.key(*dot)):
             return []
-        return [value[1:] for value in cursor.iternext_dup()]
+        return [(value[:1] == index.GROUPED, value[1:]) for value in cursor.iternext_dup()]
+
+    def event_paths(self, dot: Dot) -> list[bytes]:
+        """The paths of an event over several cells, sorted."""
+        return [cell_path for grouped, cell_path in self.event_rows(dot) if grouped]
 
     def groups(self, cell_path: bytes) -> list[Dot]:
         """The events over several cells, not yet collected, that touched ``cell_path``."""
@@ -147,6 +153,8 @@ class Draft(View):
         self._rows: dict[tuple[bytes, bytes], bool] = {}  # (key, value) -> put, or delete
         self._groups: dict[tuple[bytes, bytes], bool] = {}
         self._peers: set[bytes] = set()
+        self.keeps_floors_of: frozenset[bytes] = frozenset()
+        """Replicas that may come back with a live entry: their floors are not collected."""
         self.has_changed = False
 
     def cell(self, cell_path: bytes) -> Cell:
@@ -270,13 +278,16 @@ class Draft(View):
 
     def _flush_state(self) -> None:
         state = self.state
-        if state.debt and state.delivered.covers(state.debt):
+        if state.debt and state.is_whole:
+            # Cells came without rows for what their sender had collected; we cannot answer for those either.
+            state.horizon.update(state.debt)
             state.debt = Vector()
         packed = (
             state.delivered.flat(),
             state.digest.to_bytes(16, "big"),
             state.horizon.flat(),
             state.debt.flat(),
+            state.bootstrap,
         )
         self.txn.put(_STATE, msgspec.msgpack.encode(packed), db=self.tables.meta)
         for replica in self._peers:

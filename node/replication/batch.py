@@ -1,0 +1,220 @@
+"""Batches: cells and events on their way, and how they are applied.
+
+The question this answers: *what may a receiver conclude from these cells?* That every event the cells show is
+in its state now; an event over several cells only when all its cells came. Nothing more: gaps between rows are
+claimed only at the end of an exchange.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from gossamer.crdt import EMPTY, Cell, Dot, MalformedError, Vector, check_cell, codec, path
+from gossamer.crdt import cell as cells
+
+from ..errors import ProtocolError
+from .messages import Batch, Numbering, of_flat, replica_ids
+from .view import Draft, View
+
+_SHAPES = msgspec.msgpack.Decoder(list[list[list[int | bytes | list[bytes]]]])
+_ENCODER = msgspec.msgpack.Encoder()
+
+
+@dataclass
+class Content:
+    """What a batch holds, whichever side of the wire it is on."""
+
+    cells: dict[bytes, Cell] = field(default_factory=dict)
+    groups: dict[Dot, list[bytes]] = field(default_factory=dict)
+    size: int = 0
+    """Bytes, nearly: enough to stop at."""
+
+
+class Gathering:
+    """A batch in the making: whole events only.
+
+    A batch also holds every event over several cells that one of its cells shows and the peer lacks: a receiver
+    could not tell such an event from one over a single cell, and readers would see half of it.
+    """
+
+    def __init__(self, view: View, theirs: Vector) -> None:
+        self._view, self._theirs = view, theirs
+        self.content = Content()
+
+    def add(self, cell_path: bytes, cell: Cell | None = None) -> None:
+        """Add a cell, and whatever must come with it."""
+        waiting = [cell_path]
+        while waiting:
+            at = waiting.pop()
+            if at in self.content.cells:
+                continue
+            found = cell if cell is not None and at == cell_path else self._view.cell(at)
+            self.content.cells[at] = found
+            self.content.size += size_of(at, found)
+            waiting += self._closure(at)
+
+    def _closure(self, cell_path: bytes) -> Iterable[bytes]:
+        for dot in self._view.groups(cell_path):
+            if dot not in self.content.groups and dot not in self._theirs:
+                paths = self._view.event_paths(dot)
+                self.content.groups[dot] = paths
+                yield from paths
+
+
+def size_of(cell_path: bytes, cell: Cell) -> int:
+    """About how many bytes a cell is on the wire."""
+    return len(cell_path) + 8 + 12 * len(cell.dead) + sum(16 + len(e.payload) for e in cell.live)
+
+
+def pack(content: Content, numbering: Numbering) -> tuple[list[bytes], list[list[int]]]:
+    """The ``cells`` and ``groups`` fields of a message."""
+    flat: list[bytes] = []
+    numbers: dict[bytes, int] = {}
+    for cell_path, cell in content.cells.items():
+        numbers[cell_path] = len(flat) // 2
+        flat += (cell_path, _ENCODER.encode(codec.shape(cell, numbering.number)))
+    groups = [
+        [numbering.number(replica), seq, *(numbers[at] for at in paths)]
+        for (replica, seq), paths in content.groups.items()
+    ]
+    return flat, groups
+
+
+def unpack(message: Batch, sender: bytes, receiver: bytes) -> tuple[Content, list[bytes]]:
+    """The content of a message, checked in every part, and its table of replica ids."""
+    ids = replica_ids(sender, receiver, message.replicas)
+
+    def replica_of(number: object) -> bytes:
+        if type(number) is not int or not 0 <= number < len(ids):
+            raise MalformedError("cell: a replica is not in the message's table")
+        return ids[number]
+
+    if len(message.cells) % 2:
+        raise MalformedError("cells: a path without a cell")
+    content = Content()
+    paths = message.cells[::2]
+    for cell_path, raw in zip(paths, message.cells[1::2], strict=True):
+        path.decode(cell_path)
+        try:
+            cell = codec.of_shape(_SHAPES.decode(raw), replica_of)
+        except (msgspec.DecodeError, msgspec.ValidationError) as error:
+            raise MalformedError(f"cell: {error}") from None
+        check_cell(cell_path, cell)
+        content.cells[cell_path] = cell
+    if len(content.cells) != len(paths):
+        raise MalformedError("cells: a path is there twice")
+    for group in message.groups:
+        content.groups[_group_dot(group, ids)] = [_path_at(paths, at) for at in group[2:]]
+    return content, ids
+
+
+def _group_dot(group: list[int], ids: list[bytes]) -> Dot:
+    if len(group) < 3 or not 0 <= group[0] < len(ids) or not 0 < group[1] < 2**63:
+        raise MalformedError("groups: an event has no replica, seq and cells")
+    return ids[group[0]], group[1]
+
+
+def _path_at(paths: list[bytes], at: int) -> bytes:
+    if not 0 <= at < len(paths):
+        raise MalformedError("groups: an event names a cell that is not here")
+    return paths[at]
+
+
+def check(content: Content, theirs: Vector) -> None:
+    """`ProtocolError` if a context or an event lies outside the sender's vector."""
+    for cell_path, cell in content.cells.items():
+        for dot in cell.dots():
+            if dot not in theirs:
+                raise ProtocolError(
+                    f"cell {cell_path.hex()}: its context {dot} is not in the sender's vector"
+                )
+    for dot, paths in content.groups.items():
+        if dot not in theirs:
+            raise ProtocolError(f"event {dot} is not in the sender's vector")
+        for cell_path in paths:
+            if content.cells[cell_path].context().get(dot[0], 0) < dot[1]:
+                raise ProtocolError(f"event {dot} does not show in its cell {cell_path.hex()}")
+
+
+@dataclass(frozen=True)
+class Complete:
+    """The bounds of a full exchange, for the part of it that one batch is."""
+
+    after: bytes
+    upto: bytes | None
+    vector: Vector
+    """The sender's delivered vector when the exchange began: its view of each cell is complete within it."""
+    horizon: Vector
+    """The sender's horizon: what it may have collected."""
+
+    def contains(self, cell_path: bytes) -> bool:
+        return self.after < cell_path and (self.upto is None or cell_path <= self.upto)
+
+
+def apply(draft: Draft, content: Content, complete: Complete | None = None) -> None:
+    """Join a checked batch into the keyspace, with all that its cells prove delivered."""
+    state = draft.state
+    before = state.delivered.copy()
+    groups = {dot: paths for dot, paths in content.groups.items() if dot not in before}
+    if complete is not None:
+        _clear_absent(draft, content, complete)
+    for cell_path, incoming in content.cells.items():
+        local = draft.cell(cell_path)
+        incoming = cells.arriving(incoming, local, before.has)
+        if complete is not None and complete.contains(cell_path):
+            local = cells.complete(local, incoming, complete.vector.has)
+        merged = settled(draft, cells.join(local, incoming))
+        draft.put(cell_path, merged, groups)
+        for dot in shown(incoming):
+            if dot not in groups and not (complete is not None and dot in complete.horizon):
+                state.delivered.add(*dot)
+    for dot, paths in groups.items():
+        draft.add_group(dot, paths)
+        state.delivered.add(*dot)
+    draft.touch()
+
+
+def shown(cell: Cell) -> Iterable[Dot]:
+    """The events that a cell proves: its state includes all that a replica did to it up to its context."""
+    return cell.dots()
+
+
+def _clear_absent(draft: Draft, content: Content, complete: Complete) -> None:
+    """A cell of ours that the sender does not have at all: what lies within its vector is dead."""
+    end = None if complete.upto is None else complete.upto + b"\x00"
+    for cell_path, local in list(draft.cells(complete.after + b"\x00" if complete.after else b"", end)):
+        if cell_path not in content.cells:
+            draft.put(cell_path, settled(draft, cells.complete(local, EMPTY, complete.vector.has)))
+
+
+def settled(draft: Draft, cell: Cell) -> Cell:
+    """The cell, less its dead context if the whole of it is collected already: a late message brought it back."""
+    state = draft.state
+    for replica, seq in cell.context().items():
+        if seq > state.horizon.last(replica) and not state.debt.has(replica, seq):
+            return cell
+    return stripped(cell, draft.keeps_floors_of)
+
+
+def stripped(cell: Cell, keeps_floors_of: frozenset[bytes]) -> Cell:
+    """A cell whose whole context is stable, without what nobody needs any more.
+
+    A floor stays while a live entry of its generation stands, and for a replica that may come back with one.
+    """
+    floors = {d.replica: d for d in cell.floors()}
+    kept = [d for d in cell.dead if d.replica in floors or (d.generation and d.replica in keeps_floors_of)]
+    if not kept and cell.says_nothing:
+        return EMPTY
+    return cells.make(cell.live, kept)
+
+
+def claim_of(message: Batch, ids: list[bytes], gained: Vector) -> Vector | None:
+    """What the sender claims at the end of an exchange; None if this is not the end."""
+    if message.claim is True:
+        return gained
+    if message.claim is False:
+        return None
+    return of_flat(message.claim, ids)

@@ -1,0 +1,552 @@
+"""The replication engine: one question, one answer, on every link.
+
+    "This is what I have delivered." -> "Here are the cells of every change I hold that you lack,
+                                         and after them you have delivered all that I have."
+
+Push, pull, catch-up and anti-entropy are this one exchange; there is no second mechanism. The engine is a state
+machine without sockets, clock or threads. `receive` takes a message inside the writer's transaction; `outbox`,
+called after the commit, says what to send. So what is sent or acknowledged is always durable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import msgspec
+
+from gossamer.crdt import MalformedError, Vector, vector
+
+from ..backend import Op
+from ..errors import Damaged, ProtocolError
+from . import batch, limits, registry, stability
+from .link import Link, Shared
+from .messages import (
+    NUMBERS,
+    REFUSALS,
+    VERSION,
+    Ack,
+    Ask,
+    Batch,
+    Hello,
+    Message,
+    Numbering,
+    Open,
+    Part,
+    Refuse,
+    Tell,
+    decode,
+    encode,
+    of_flat,
+    replica_ids,
+)
+from .registry import SYSTEM, Registry
+from .sending import Sender
+from .view import Bootstrap, Draft, State, View
+
+
+class Send(NamedTuple):
+    """Send ``body`` on ``link``."""
+
+    link: int
+    body: bytes
+
+
+class Close(NamedTuple):
+    """End ``link``; ``reason`` is for the log, ``is_final`` if dialing again cannot help."""
+
+    link: int
+    reason: str
+    is_final: bool = False
+
+
+class Identity(NamedTuple):
+    """Who this node is."""
+
+    replica: bytes
+    fingerprint: bytes
+    name: str
+    address: str
+    cluster: str
+
+
+class Engine:
+    """Links to peers, and what goes over them. One thread calls it."""
+
+    def __init__(self, identity: Identity, registry_: Registry) -> None:
+        self.identity = identity
+        self.registry = registry_
+        self.links: dict[int, Link] = {}
+        self.is_disowned: str | None = None
+        """Why this node's replica id must not be used any more, once a peer has proved it."""
+        self.has_registered = False
+        self.is_forgotten = False
+        """A peer said that this member was forgotten."""
+        self.mismatches: dict[str, int] = {}
+        """Keyspace -> how often equal vectors had unequal digests."""
+        self.heard: dict[bytes, float] = {}
+        """Replica id -> when its last link was alive."""
+        self._fingerprints: dict[bytes, list[bytes]] = {}
+        self._aged: dict[str, tuple[float, Vector, Vector]] = {}
+        self._sender = Sender(self)
+        self.wake_at = 0.0
+
+    # Links
+
+    def connect(self, link_id: int, dialed: str | None, now: float) -> None:
+        """A connection is there; it begins with a hello each way."""
+        link = Link(link_id, dialed, now)
+        self.links[link_id] = link
+        if len(self.links) > limits.LINKS_MAX:
+            self.close(link, f"more than {limits.LINKS_MAX} links")
+
+    def disconnect(self, link_id: int) -> None:
+        """A connection has ended, whoever ended it."""
+        self.links.pop(link_id, None)
+
+    def close(self, link: Link, reason: str) -> None:
+        """End a link after what is pending on it has been sent."""
+        link.closing = link.closing or reason
+
+    def refuse(self, link: Link, code: str, reason: str) -> None:
+        """Tell the peer why, and end the link."""
+        link.pending.append(Refuse(0, code, reason))
+        self.close(link, f"refused: {reason}")
+
+    def linked(self, keyspace: str) -> set[bytes]:
+        """Replica ids of the peers that we share a keyspace with now."""
+        return {
+            link.peer
+            for link in self.links.values()
+            if link.peer and keyspace in link.their_names and not link.closing
+        }
+
+    # What comes in
+
+    def receive(self, drafts: Callable[[str], Draft], link_id: int, body: bytes, now: float) -> None:
+        """Take one message, inside the writer's transaction. What is wrong with it ends the link, and nothing else."""
+        link = self.links.get(link_id)
+        if link is None or link.closing:
+            return
+        try:
+            self._take(drafts, link, decode(body), now)
+        except (MalformedError, ProtocolError, Damaged) as error:
+            self.close(link, str(error))
+
+    def _take(self, drafts: Callable[[str], Draft], link: Link, message: Message, now: float) -> None:
+        if link.is_repeated(message.number):
+            return
+        if message.number != link.next_in:
+            raise ProtocolError(f"message {message.number} came and {link.next_in} was next: some are lost")
+        link.next_in = (link.next_in + 1) % NUMBERS
+        if isinstance(message, Part):
+            whole = self._assemble(link, message)
+            if whole is None:
+                return
+            message = whole
+        if isinstance(message, Hello):
+            self._on_hello(link, message, now)
+        elif isinstance(message, Refuse):
+            self._on_refuse(link, message)
+        elif link.hello is None:
+            raise ProtocolError("a message came before hello")
+        elif isinstance(message, Open):
+            self._on_open(drafts, link, message)
+        else:
+            self._in_keyspace(drafts, link, message, now)
+
+    def _assemble(self, link: Link, part: Part) -> Message | None:
+        link.parts += part.data
+        if len(link.parts) > 2 * limits.BATCH_BYTES_MAX:
+            raise ProtocolError("a message in parts is larger than a batch may be")
+        if not part.is_last:
+            return None
+        message = decode(bytes(link.parts))
+        link.parts.clear()
+        if not isinstance(message, Batch):
+            raise ProtocolError("only a batch may come in parts")
+        return message
+
+    def _on_hello(self, link: Link, hello: Hello, now: float) -> None:
+        me = self.identity
+        if link.hello is not None:
+            raise ProtocolError("a second hello")
+        if len(hello.replica) != vector.REPLICA_BYTES or len(hello.fingerprint) > 64:
+            raise ProtocolError("hello: a replica id of another length")
+        if any(
+            len(text.encode()) > limits.NAME_BYTES_MAX for text in (hello.name, hello.cluster, hello.address)
+        ):
+            raise ProtocolError("hello: a name is too long")
+        link.hello = hello
+        if hello.version != VERSION:
+            return self.refuse(
+                link, "version", f"protocol version {VERSION} is spoken here, not {hello.version}"
+            )
+        if hello.cluster != me.cluster:
+            return self.refuse(link, "cluster", f"this is cluster {me.cluster!r}, not {hello.cluster!r}")
+        if hello.replica == me.replica:
+            return self._on_self(link, hello)
+        if hello.replica in self.registry.ending():
+            return self.refuse(link, "forgotten", f"replica {hello.replica.hex()} was forgotten here")
+        if self._is_clone(hello):
+            return self.refuse(link, "clone", f"another node uses replica {hello.replica.hex()}")
+        self.heard[hello.replica] = now
+        self._keep_one(link)
+
+    def _on_self(self, link: Link, hello: Hello) -> None:
+        if hello.fingerprint != self.identity.fingerprint:
+            self.is_disowned = "another node uses this node's replica id: its directory was copied"
+        self.close(link, "this is the node itself")
+
+    def _is_clone(self, hello: Hello) -> bool:
+        """A fingerprint that comes back after another one was seen: two nodes take turns under one id."""
+        seen = self._fingerprints.setdefault(hello.replica, [])
+        if seen and seen[-1] == hello.fingerprint:
+            return False
+        if hello.fingerprint in seen:
+            return True
+        seen.append(hello.fingerprint)
+        del seen[: -limits.FINGERPRINTS_MAX]
+        return False
+
+    def _keep_one(self, link: Link) -> None:
+        """Two nodes that dialed each other keep the link that the lower replica id dialed."""
+        for other in self.links.values():
+            if other is link or other.peer != link.peer or other.closing:
+                continue
+            if _dialer(other, self.identity.replica) < _dialer(link, self.identity.replica):
+                self.close(link, "there is another link to this peer")
+            else:
+                self.close(other, "there is another link to this peer")
+
+    def _on_refuse(self, link: Link, message: Refuse) -> None:
+        if message.code not in REFUSALS:
+            raise ProtocolError("refuse: a code that is not known")
+        if message.code in ("clone", "rollback"):
+            self.is_disowned = f"a peer has proved it: {message.reason[:200]}"
+        if message.code == "forgotten":
+            self.is_forgotten = True
+        self.close(link, f"the peer refused: {message.reason[:200]}")
+
+    def _on_open(self, drafts: Callable[[str], Draft], link: Link, message: Open) -> None:
+        name = message.keyspace
+        if name in link.their_names or len(link.their_names) >= limits.KEYSPACES_MAX:
+            raise ProtocolError("open: a keyspace twice, or too many of them")
+        theirs, horizon = vector.decode(message.delivered), vector.decode(message.horizon)
+        link.their_names.append(name)
+        resume = message.resume[1] if message.resume and message.resume[0] == self.identity.replica else b""
+        early = (theirs, horizon, message.digest, message.whole, resume)
+        shared = link.shared.get(name)
+        if shared is None:
+            link.early[name] = early
+        else:
+            self._share(drafts(name), link, shared, early)
+
+    def _share(
+        self, draft: Draft, link: Link, shared: Shared, early: tuple[Vector, Vector, bytes, bool, bytes]
+    ) -> None:
+        """Both ends host the keyspace from here on."""
+        shared.theirs, shared.their_horizon, shared.their_digest, shared.their_whole, shared.resume = early
+        self._prove(draft.state, link, shared.theirs)
+        if link.peer not in draft.state.peers:
+            draft.set_peer(link.peer, Vector())  # a joiner counts as a member from its hello
+
+    def _prove(self, state: State, link: Link, theirs: Vector) -> None:
+        """A peer that has more of our events than we made proves that we are a copy, or were rolled back."""
+        me = self.identity.replica
+        if theirs.last(me) > state.delivered.last(me):
+            self.is_disowned = (
+                f"member {link.hello.name if link.hello else '?'} has event {theirs.last(me)} of this node, "
+                f"which has made {state.delivered.last(me)}: its directory was copied or rolled back"
+            )
+            raise ProtocolError("events of mine that I never made")
+
+    def _in_keyspace(
+        self, drafts: Callable[[str], Draft], link: Link, message: Batch | Ack | Tell | Ask | Part, now: float
+    ) -> None:
+        if isinstance(message, Part):
+            raise ProtocolError("parts inside parts")
+        if not 0 <= message.keyspace < len(link.their_names):
+            raise ProtocolError("a keyspace that the peer has not opened")
+        shared = link.shared.get(link.their_names[message.keyspace])
+        if shared is None or shared.theirs is None:
+            raise ProtocolError("a keyspace that is not shared on this link")
+        self.heard[link.peer] = now
+        draft = drafts(shared.name)
+        if isinstance(message, Ask):
+            shared.is_asked = True
+            return
+        ids = replica_ids(link.peer, self.identity.replica, message.replicas)
+        gained = of_flat(message.gained, ids)
+        shared.theirs.update(gained)
+        self._prove(draft.state, link, shared.theirs)
+        if isinstance(message, Batch):
+            self._on_batch(draft, link, shared, message, gained)
+        elif isinstance(message, Ack):
+            self._on_ack(link, shared, message, now)
+        else:
+            self._on_tell(draft, link, shared, message)
+        self._note_peer(draft, link, shared)
+
+    def _on_batch(self, draft: Draft, link: Link, shared: Shared, message: Batch, gained: Vector) -> None:
+        theirs = shared.theirs
+        assert theirs is not None
+        content, ids = batch.unpack(message, link.peer, self.identity.replica)
+        claim = batch.claim_of(message, ids, gained)
+        batch.check(content, theirs)
+        if claim is not None and not theirs.covers(claim):
+            raise ProtocolError("claim: beyond the sender's vector")
+        self._check_seals(shared.name, content, claim)
+        for cell_path in content.cells:
+            draft.cell(cell_path)  # a damaged cell is found here, before anything is changed
+        complete = None if message.full is None else self._begin_full(draft, link, shared, message)
+        batch.apply(draft, content, complete)
+        if complete is not None:
+            claim = self._advance_full(draft, message, complete)
+        if claim is not None:
+            draft.state.delivered.update(claim)
+        shared.their_whole = True
+        shared.acks_due += 1
+
+    def _check_seals(self, keyspace: str, content: batch.Content, claim: Vector | None) -> None:
+        """What lies beyond the answers about a sealed id is refused whole, or the members would never agree on it.
+
+        The registry's own keyspace is exempt: the answers themselves travel in it.
+        """
+        if keyspace == SYSTEM:
+            return
+        for replica, seal in self.registry.seals.items():
+            if self.identity.name not in seal.answers:
+                continue
+            bound = seal.bound(keyspace)
+            dots = [d for c in content.cells.values() for d in c.dots() if d[0] == replica]
+            dots += [d for d in content.groups if d[0] == replica]
+            if any(d not in bound for d in dots) or (claim and not bound.covers(claim.only(replica))):
+                raise ProtocolError(
+                    f"events of {replica.hex()} beyond what the members answered for its seal"
+                )
+
+    def _begin_full(self, draft: Draft, link: Link, shared: Shared, message: Batch) -> batch.Complete:
+        full, state = message.full, draft.state
+        assert full is not None and shared.theirs is not None
+        if full.upto is not None and full.upto <= full.after:
+            raise ProtocolError("full: a range that is empty")
+        under_way = state.bootstrap
+        if under_way is None or under_way.sender != link.peer or under_way.reached != full.after:
+            if full.after or not full.horizon:
+                raise ProtocolError("full: it does not begin at the beginning")
+            is_first = not state.delivered.minus(state.delivered.only(self.identity.replica))
+            under_way = Bootstrap(link.peer, vector.encode(shared.theirs), b"", is_first)
+            state.bootstrap = under_way
+        if full.horizon:
+            state.debt.update(vector.decode(full.horizon))
+        for (
+            other
+        ) in self.links.values():  # what was being sent began from a vector that no longer says it all
+            if shared.name in other.shared and not state.is_whole:
+                other.shared[shared.name].exchange = None
+        return batch.Complete(full.after, full.upto, vector.decode(under_way.vector), state.debt)
+
+    def _advance_full(self, draft: Draft, message: Batch, complete: batch.Complete) -> Vector | None:
+        assert message.full is not None and draft.state.bootstrap is not None
+        if message.full.upto is None:
+            draft.state.bootstrap = None
+            return complete.vector
+        reached = message.full.upto
+        draft.state.bootstrap = msgspec.structs.replace(draft.state.bootstrap, reached=reached)
+        return None
+
+    def _on_ack(self, link: Link, shared: Shared, message: Ack, now: float) -> None:
+        if not 0 < message.batches <= len(shared.unacked):
+            raise ProtocolError("ack: of batches that were not sent")
+        for _ in range(message.batches):
+            shared.unacked.popleft()
+        shared.their_whole = message.whole
+        link.progress_at = now
+        if shared.exchange is not None and shared.exchange.is_over and not shared.unacked:
+            shared.exchange = None
+
+    def _on_tell(self, draft: Draft, link: Link, shared: Shared, message: Tell) -> None:
+        shared.their_whole = True
+        shared.their_digest = message.digest
+        theirs, state = shared.theirs, draft.state
+        assert theirs is not None
+        if message.digest and theirs == state.delivered and state.is_whole:
+            self._compare(link, shared, state)
+        for replica, raw in message.peers[: vector.REPLICAS_MAX]:
+            self._union_peer(draft, replica, vector.decode(raw))
+
+    def _compare(self, link: Link, shared: Shared, state: State) -> None:
+        if shared.their_digest == state.digest.to_bytes(16, "big"):
+            shared.has_asked = False
+            return
+        self.mismatches[shared.name] = self.mismatches.get(shared.name, 0) + 1
+        if self.identity.replica > link.peer and not shared.has_asked:
+            shared.has_asked = True
+            link.pending.append(Ask(0, shared.number))
+
+    def _union_peer(self, draft: Draft, replica: bytes, had: Vector) -> None:
+        """What a third replica had once: so a broken link, or a partial view, does not stop collection."""
+        if len(replica) != vector.REPLICA_BYTES or replica == self.identity.replica:
+            return
+        mine = draft.state.peers.get(replica, Vector())
+        if draft.state.delivered.covers(had) and not mine.covers(had):
+            both = mine.copy()
+            both.update(had)
+            draft.set_peer(replica, both)
+
+    def _note_peer(self, draft: Draft, link: Link, shared: Shared) -> None:
+        """Once we have all that the peer had at some moment, remember that moment for stability."""
+        theirs, delivered = shared.theirs, draft.state.delivered
+        if theirs is None or not shared.their_whole:
+            return
+        if delivered.covers(theirs):
+            found: Vector | None = theirs
+            shared.snapshot = None
+        elif shared.snapshot is not None and delivered.covers(shared.snapshot):
+            found, shared.snapshot = shared.snapshot, theirs.copy()
+        else:
+            found = None
+            shared.snapshot = shared.snapshot or theirs.copy()
+        if found is not None and draft.state.peers.get(link.peer) != found:
+            draft.set_peer(link.peer, found.copy())
+
+    # What goes out
+
+    def outbox(self, views: Callable[[str], View], hosted: Iterable[str], now: float) -> list[Send | Close]:
+        """What to send now, from the snapshot of the last commit. A bounded amount: call again until it is empty."""
+        out: list[Send | Close] = []
+        self.wake_at = now + 1.0
+        names = sorted(hosted, key=lambda name: (name != SYSTEM, name))
+        lagging = {name: self._age(name, views(name).state, now) for name in names}
+        for link in list(self.links.values()):
+            for message in self._messages(link, views, names, lagging, now):
+                out += self._frames(link, message)
+            if link.closing:
+                out.append(Close(link.id, link.closing))
+                del self.links[link.id]
+        return out
+
+    def _messages(
+        self,
+        link: Link,
+        views: Callable[[str], View],
+        names: list[str],
+        aged: dict[str, Vector],
+        now: float,
+    ) -> Iterable[Message]:
+        if not link.said_hello:
+            link.said_hello = True
+            me = self.identity
+            yield Hello(0, VERSION, me.cluster, me.name, me.address, me.replica, me.fingerprint)
+        yield from link.pending
+        link.pending.clear()
+        if link.closing:
+            return
+        if link.hello is None:
+            if now - link.opened_at >= limits.HELLO_TIMEOUT_S:
+                self.close(link, f"no hello within {limits.HELLO_TIMEOUT_S:g} s")
+            return
+        for name in names:
+            if name not in link.shared:
+                yield self._open(link, name, views(name))
+            if link.shared[name].theirs is not None:
+                yield from self._sender.messages(link, link.shared[name], views(name), aged[name], now)
+
+    def _open(self, link: Link, name: str, view: View) -> Open:
+        state = view.state
+        link.shared[name] = Shared(name, len(link.shared), state.delivered)
+        boot = state.bootstrap
+        resume = (boot.sender, boot.reached) if boot and not state.is_whole and boot.reached else None
+        return Open(
+            0,
+            name,
+            vector.encode(state.delivered),
+            vector.encode(state.horizon),
+            state.digest.to_bytes(16, "big"),
+            state.is_whole,
+            resume,
+        )
+
+    def late_shares(self, drafts: Callable[[str], Draft]) -> None:
+        """Keyspaces that the peer opened before we did; called in a transaction, after our own Open went out."""
+        for link in self.links.values():
+            for name in [n for n in link.early if n in link.shared]:
+                try:
+                    self._share(drafts(name), link, link.shared[name], link.early.pop(name))
+                except ProtocolError as error:
+                    self.close(link, str(error))
+
+    @property
+    def has_late_shares(self) -> bool:
+        """Whether `late_shares` has something to do."""
+        return any(name in link.shared for link in self.links.values() for name in link.early)
+
+    def _frames(self, link: Link, message: Message) -> Iterable[Send]:
+        body = self._numbered(link, message)
+        if len(body) <= limits.MESSAGE_BYTES_MAX:
+            yield Send(link.id, body)
+            return
+        link.next_out = (link.next_out - 1) % NUMBERS
+        size = limits.MESSAGE_BYTES_MAX - 64
+        for at in range(0, len(body), size):
+            part = Part(0, body[at : at + size], at + size >= len(body))
+            yield Send(link.id, self._numbered(link, part))
+
+    def _numbered(self, link: Link, message: Message) -> bytes:
+        message = msgspec.structs.replace(message, number=link.next_out)
+        link.next_out = (link.next_out + 1) % NUMBERS
+        return encode(message)
+
+    def numbering(self, link: Link) -> Numbering:
+        """The replica numbers of a message to the peer of ``link``."""
+        return Numbering(self.identity.replica, link.peer)
+
+    def wake(self, at: float) -> None:
+        """Ask to be called at that time, at the latest."""
+        self.wake_at = min(self.wake_at, at)
+
+    def _age(self, name: str, state: State, now: float) -> Vector:
+        """What was delivered here at least `FORWARD_AFTER_S` ago: only that is forwarded for others."""
+        since, young, aged = self._aged.get(name, (now, state.delivered, Vector()))
+        if now - since >= limits.FORWARD_AFTER_S:
+            since, young, aged = now, state.delivered, young
+        self._aged[name] = (since, young, aged)
+        if not aged.covers(state.delivered):
+            self.wake(since + limits.FORWARD_AFTER_S)
+        return aged
+
+    # Collection and duties
+
+    def collect(self, draft: Draft, keyspace: str, after: bytes) -> bytes | None:
+        """One step of collection from row key ``after`` on; where to go on, None at the end."""
+        state = draft.state
+        ids = stability.counted(state, self.identity.replica, self.registry, keyspace, self.linked(keyspace))
+        stable = stability.stable(state, ids)
+        if not state.is_whole or not stable:
+            return None
+        return stability.collect(draft, stable, after, limits.COLLECT_ROWS)
+
+    def floors_kept(self) -> frozenset[bytes]:
+        """Replicas that may yet come back with entries that only a floor answers."""
+        return frozenset((self.registry.removed() | self.registry.old()) - self.registry.sealed())
+
+    def duties(self, states: dict[str, State], now: float) -> list[Op]:
+        """What this node must write into ``$system`` now: its registration, silence votes, answers for seals."""
+        me, reg = self.identity, self.registry
+        ops = registry.join_ops(reg, me.name, me.replica, me.address, states, is_again=self.has_registered)
+        self.has_registered = True
+        for replica in sorted(reg.old() - reg.sealed()):
+            seal = reg.seals.get(replica, registry.Seal(replica))
+            heard = self.heard.setdefault(replica, now)
+            if me.name not in seal.silent and now - heard >= limits.SILENCE_S:
+                ops += registry.silent_ops(me.name, replica)
+        for replica, seal in sorted(reg.seals.items()):
+            if reg.is_agreed(seal) and me.name not in seal.answers and replica != me.replica:
+                has = {ks: state.delivered.intervals(replica) for ks, state in states.items()}
+                ops += registry.answer_ops(me.name, replica, has)
+        return ops
+
+
+def _dialer(link: Link, me: bytes) -> bytes:
+    return me if link.dialed is not None else link.peer

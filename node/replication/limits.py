@@ -1,0 +1,37 @@
+"""Every limit of the engine: its unit, its reason, and what a larger value costs."""
+
+MESSAGE_BYTES_MAX = 1024 * 1024 - 1024
+"""Bytes of one message. Smaller ones let links share the wire; larger ones make a slow peer's buffers grow."""
+BATCH_BYTES_MAX = 16 * 1024 * 1024
+"""Bytes of one batch, over as many messages as it takes. It is held in memory once, and committed at once."""
+BATCH_BYTES_TARGET = 128 * 1024
+"""Bytes at which a batch is sent, whole events permitting. Larger ones hold the writer longer, for less overhead."""
+WINDOW_BYTES = 1024 * 1024
+"""Bytes sent and not acknowledged, a keyspace and link. Bounds what a slow peer makes us hold; larger fills a long pipe."""
+WINDOW_BATCHES = 32
+"""Batches sent and not acknowledged; far below the wrap of message numbers."""
+TELL_AFTER_S = 0.05
+"""Seconds that a gain in our vector waits to be told: several gains cost one message. Adds to lag as others see it."""
+FORWARD_AFTER_S = 0.25
+"""Seconds that others' events must have been lacking at a peer before we forward them. Several `TELL_AFTER_S`, so that a
+full mesh sends nothing twice; larger routes around a broken link more slowly."""
+DIGEST_EVERY_S = 5.0
+"""Seconds between digests told to a peer whose vector equals ours. A digest is 16 bytes."""
+ACK_TIMEOUT_S = 30.0
+"""Seconds without an acknowledgement of what was sent after which the link is given up; a commit of 16 MiB fits."""
+HELLO_TIMEOUT_S = 5.0
+"""Seconds that a new link may take to say hello; an idle stranger is closed."""
+COLLECT_EVERY_S = 1.0
+"""Seconds between steps of collection, while stability moves."""
+COLLECT_ROWS = 500
+"""Rows looked at in one step of collection: a few milliseconds of the writer."""
+SILENCE_S = 600.0
+"""Seconds that an old replica id must have been silent before a member agrees to seal it."""
+NAME_BYTES_MAX = 200
+"""Bytes of a member's or keyspace's name; it is part of a path."""
+LINKS_MAX = 2048
+"""Links at once. Each costs a few kilobytes and a stream."""
+KEYSPACES_MAX = 255
+"""Keyspaces of one node; four LMDB databases each."""
+FINGERPRINTS_MAX = 8
+"""Fingerprints remembered a replica id, to tell a clone from a restart."""

@@ -1,0 +1,103 @@
+"""What we know of a peer on one link. A link is one connection; a new one starts from hello again."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from gossamer.crdt import Vector
+
+from .messages import NUMBERS, Hello, Message
+
+
+@dataclass
+class Exchange:
+    """One answer under way: cells of the rows that the peer lacks, then a claim.
+
+    Sound while the sender goes on changing because a row that is superseded meanwhile moves to a higher seq of the
+    same replica, ahead of the scan, and because ``vector``, not the one at the end, is what is claimed.
+    """
+
+    vector: Vector
+    """My delivered vector when the exchange began."""
+    scope: list[bytes]
+    """The replicas whose rows are scanned; only their events are claimed. Empty for a full exchange."""
+    is_full: bool = False
+    at: int = 0
+    """Index in ``scope`` of the replica being scanned."""
+    next_seq: int = 1
+    after: bytes = b""
+    """Full exchange: the last path sent."""
+    is_first: bool = True
+    is_over: bool = False
+    """The last batch is sent; its acknowledgement is awaited."""
+
+
+@dataclass
+class Shared:
+    """One keyspace that both ends host, as this link knows it."""
+
+    name: str
+    number: int
+    """Mine, in the messages I send."""
+    told: Vector
+    """My delivered vector as I last told it on this link."""
+    theirs: Vector | None = None
+    """The peer's delivered vector as it last told it; exact, since messages arrive in order. None before its Open."""
+    their_horizon: Vector = field(default_factory=Vector)
+    their_whole: bool = True
+    their_digest: bytes = b""
+    snapshot: Vector | None = None
+    """An earlier ``theirs`` that we do not cover yet; once we do, all the peer had then is here too."""
+    exchange: Exchange | None = None
+    unacked: deque[int] = field(default_factory=deque)
+    """Bytes of each batch sent and not acknowledged."""
+    acks_due: int = 0
+    resume: bytes = b""
+    """Where the peer's unfinished bootstrap from us stands."""
+    is_asked: bool = False
+    """The peer asked for a full exchange."""
+    has_asked: bool = False
+    tell_at: float | None = None
+    digest_at: float = 0.0
+    peers_told: dict[bytes, Vector] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        flow = "idle" if self.exchange is None else ("full" if self.exchange.is_full else "sending")
+        return (
+            f"{self.name}: theirs {self.theirs}, told {self.told}, {flow}, {len(self.unacked)} unacknowledged"
+        )
+
+
+@dataclass
+class Link:
+    """One connection to a peer."""
+
+    id: int
+    dialed: str | None
+    """The address we dialed; None if the peer did."""
+    opened_at: float
+    hello: Hello | None = None
+    said_hello: bool = False
+    shared: dict[str, Shared] = field(default_factory=dict)
+    """Keyspaces that I opened on this link."""
+    their_names: list[str] = field(default_factory=list)
+    """Keyspaces that the peer opened, in its numbering."""
+    early: dict[str, tuple[Vector, Vector, bytes, bool, bytes]] = field(default_factory=dict)
+    """The peer's Open of keyspaces that I do not host: vector, horizon, digest, whole, resume."""
+    pending: list[Message] = field(default_factory=list)
+    parts: bytearray = field(default_factory=bytearray)
+    next_in: int = 0
+    next_out: int = 0
+    progress_at: float = 0.0
+    """When the peer last acknowledged a batch, or we began to wait for it."""
+    closing: str | None = None
+
+    @property
+    def peer(self) -> bytes:
+        """The peer's replica id, empty before its hello."""
+        return self.hello.replica if self.hello else b""
+
+    def is_repeated(self, number: int) -> bool:
+        """Whether a message was handled already; the other messages must be the next one."""
+        return 0 < (self.next_in - number) % NUMBERS <= NUMBERS // 2

@@ -1,0 +1,197 @@
+"""What two nodes say to each other: seven messages, as msgpack arrays, numbered a link.
+
+The question this answers: *are these bytes a message, and what does it say?* Decoding is typed and bounded, so
+that hostile bytes cost at most a few times their own size. The number of a message counts up mod 128: a
+repeated message is ignored and a gap ends the link, so the state machine sees an ordered prefix of what was
+sent whatever the network does.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+from gossamer.crdt import MalformedError, Vector, vector
+
+VERSION = 1
+"""Of this protocol. A peer of another one is refused at hello."""
+NUMBERS = 128
+"""Message numbers; they fit one byte, and no window is near that long."""
+
+
+class Hello(msgspec.Struct, array_like=True, frozen=True, tag=0):
+    """First on every link, both ways: who I am."""
+
+    number: int
+    version: int
+    cluster: str
+    name: str
+    address: str
+    replica: bytes
+    fingerprint: bytes
+    """Random, made when the directory was opened: two of them alive under one replica id are a clone."""
+
+
+class Open(msgspec.Struct, array_like=True, frozen=True, tag=1):
+    """I host this keyspace, and this is what I have delivered. Keyspaces are numbered in the order of these."""
+
+    number: int
+    keyspace: str
+    delivered: bytes
+    horizon: bytes
+    digest: bytes
+    whole: bool
+    resume: tuple[bytes, bytes] | None = None
+    """Of an unfinished bootstrap: the replica id that was sending it, and the path reached."""
+
+
+class Batch(msgspec.Struct, array_like=True, frozen=True, tag=2):
+    """Cells of some of my rows, from one snapshot; applied whole, in one transaction."""
+
+    number: int
+    keyspace: int
+    replicas: bytes
+    """Replica ids, eight bytes each, that numbers from 2 up stand for; 0 is the sender, 1 the receiver."""
+    gained: list[int]
+    """What my delivered vector gained since I last told it: every context here lies within the sum."""
+    claim: list[int] | bool
+    """At the end of an exchange, what you have delivered now beside what the cells show; True: `gained`."""
+    cells: list[bytes]
+    """path, cell, path, cell, …"""
+    groups: list[list[int]] = []
+    """Events over several cells: ``[replica, seq, index of a cell here, …]``."""
+    full: Full | None = None
+
+
+class Full(msgspec.Struct, array_like=True, frozen=True):
+    """This batch is part of a full exchange: it holds *all* my cells with ``after < path <= upto``."""
+
+    after: bytes
+    upto: bytes | None
+    """None: to the end of the keyspace."""
+    horizon: bytes
+    """In the first batch of an exchange, my horizon; empty in the others."""
+
+
+class Ack(msgspec.Struct, array_like=True, frozen=True, tag=3):
+    """I have committed that many more of your batches; and what my vector gained."""
+
+    number: int
+    keyspace: int
+    replicas: bytes
+    gained: list[int]
+    batches: int
+    whole: bool
+
+
+class Tell(msgspec.Struct, array_like=True, frozen=True, tag=4):
+    """What my vector gained, unasked, so that you need not forward it to me; now and then with my digest."""
+
+    number: int
+    keyspace: int
+    replicas: bytes
+    gained: list[int]
+    digest: bytes = b""
+    peers: list[tuple[bytes, bytes]] = []
+    """Replica id -> vector: what others had at a moment whose whole state I include."""
+
+
+class Part(msgspec.Struct, array_like=True, frozen=True, tag=5):
+    """A slice of a message that is larger than one may be; the last one says so."""
+
+    number: int
+    data: bytes
+    is_last: bool
+
+
+class Ask(msgspec.Struct, array_like=True, frozen=True, tag=6):
+    """Send me a full exchange of this keyspace: our vectors are equal and our digests are not."""
+
+    number: int
+    keyspace: int
+
+
+class Refuse(msgspec.Struct, array_like=True, frozen=True, tag=7):
+    """I will not talk to you, and why. ``code`` is one of `REFUSALS`."""
+
+    number: int
+    code: str
+    reason: str
+
+
+REFUSALS = ("version", "cluster", "clone", "forgotten", "rollback")
+
+Message: TypeAlias = Hello | Open | Batch | Ack | Tell | Part | Ask | Refuse
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
+
+
+def encode(message: Message) -> bytes:
+    """The bytes of a message."""
+    return _ENCODER.encode(message)
+
+
+def decode(data: bytes) -> Message:
+    """The message of bytes from a peer. `MalformedError` for any others."""
+    try:
+        return _DECODER.decode(data)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise MalformedError(f"message: {error}") from None
+
+
+class Numbering:
+    """Replica ids as small numbers within one message: the sender is 0, the receiver 1."""
+
+    def __init__(self, sender: bytes, receiver: bytes) -> None:
+        self._numbers = {sender: 0, receiver: 1}
+        self._ids: list[bytes] = []
+
+    def number(self, replica: bytes) -> int:
+        """The number of a replica id, a new one if it has none yet."""
+        found = self._numbers.get(replica)
+        if found is None:
+            found = self._numbers[replica] = 2 + len(self._ids)
+            self._ids.append(replica)
+        return found
+
+    def table(self) -> bytes:
+        """What `replica_ids` needs to read the numbers."""
+        return b"".join(self._ids)
+
+    def flat(self, vector_: Vector) -> list[int]:
+        """A vector as ``[replica, steps, step, …]``, small numbers all."""
+        out: list[int] = []
+        for replica in vector_.replicas():
+            at = 0
+            bounds = vector_.intervals(replica)
+            out += (self.number(replica), len(bounds))
+            for bound in bounds:
+                out.append(bound - at)
+                at = bound
+        return out
+
+
+def replica_ids(sender: bytes, receiver: bytes, table: bytes) -> list[bytes]:
+    """The replica ids that a message's numbers stand for. `MalformedError` unless they are distinct."""
+    size = vector.REPLICA_BYTES
+    if len(table) % size or len(table) > size * vector.REPLICAS_MAX:
+        raise MalformedError("replicas: not a table of ids")
+    ids = [sender, receiver, *(table[at : at + size] for at in range(0, len(table), size))]
+    if len(set(ids)) != len(ids):
+        raise MalformedError("replicas: an id is there twice")
+    return ids
+
+
+def of_flat(flat: list[int], ids: list[bytes]) -> Vector:
+    """The vector of `Numbering.flat`. `MalformedError` for anything else."""
+    items: list[bytes | list[int]] = []
+    at = 0
+    while at < len(flat):
+        steps = flat[at + 2 : at + 2 + flat[at + 1]] if at + 1 < len(flat) else []
+        if not 0 <= flat[at] < len(ids) or not steps or len(steps) != flat[at + 1]:
+            raise MalformedError("vector: a replica or its intervals are missing")
+        items += (ids[flat[at]], steps)
+        at += 2 + len(steps)
+    return Vector.of_flat(items)

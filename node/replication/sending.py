@@ -1,0 +1,195 @@
+"""What to send on one link, of one keyspace: acknowledgements, the next batch of an exchange, news of our vector.
+
+The question this answers: *what does this peer lack, and may I say so now?* Own events go at once. Those of others
+only when the peer still lacks them after a short delay, so that a full mesh does not send everything n times and
+a broken link is routed around. Nothing queues in memory: what is not acknowledged is bounded by a window, and a
+slow peer is a lagging vector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from gossamer.crdt import Vector, vector
+
+from . import batch, limits
+from .link import Exchange, Link, Shared
+from .messages import Ack, Batch, Full, Message, Tell
+from .view import View
+
+if TYPE_CHECKING:
+    from .engine import Engine
+
+
+class Sender:
+    """Decides what goes out; the engine numbers and frames it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def messages(self, link: Link, shared: Shared, view: View, aged: Vector, now: float) -> Iterator[Message]:
+        """What to send now of one keyspace; at most one batch, so that links take turns."""
+        if shared.acks_due:
+            yield self._ack(link, shared, view)
+        if not view.state.is_whole:
+            return  # the vector does not say all that the cells show: nothing may be claimed or forwarded
+        if shared.exchange is None:
+            shared.exchange = self._begin(link, shared, view, aged)
+        if shared.exchange is not None and self._has_room(link, shared, now):
+            message = self._next_batch(link, shared, view)
+            if message is not None:
+                yield message
+        yield from self._tell(link, shared, view, now)
+
+    def _gain(self, shared: Shared, view: View) -> Vector:
+        gain = view.state.delivered.minus(shared.told)
+        shared.told = view.state.delivered
+        shared.tell_at = None
+        return gain
+
+    def _ack(self, link: Link, shared: Shared, view: View) -> Ack:
+        numbering = self._engine.numbering(link)
+        gained = numbering.flat(self._gain(shared, view))
+        ack = Ack(0, shared.number, numbering.table(), gained, shared.acks_due, view.state.is_whole)
+        shared.acks_due = 0
+        return ack
+
+    def _begin(self, link: Link, shared: Shared, view: View, aged: Vector) -> Exchange | None:
+        theirs, state = shared.theirs, view.state
+        assert theirs is not None
+        me = self._engine.identity.replica
+        if shared.is_asked or not theirs.covers(state.horizon):
+            if me > link.peer and not shared.is_asked and not state.delivered.covers(shared.their_horizon):
+                return None  # each needs a full exchange from the other: the lower id sends first
+            shared.is_asked = False
+            return Exchange(state.delivered, [], is_full=True, after=shared.resume)
+        scope = [r for r in aged.minus(theirs).replicas() if r != me]
+        if state.delivered.last(me) > theirs.last(me) or not theirs.covers(state.delivered.only(me)):
+            scope.insert(0, me)
+        return Exchange(state.delivered, scope) if scope else None
+
+    def _has_room(self, link: Link, shared: Shared, now: float) -> bool:
+        exchange = shared.exchange
+        assert exchange is not None
+        if shared.unacked:
+            waited_until = link.progress_at + limits.ACK_TIMEOUT_S
+            if now >= waited_until:
+                self._engine.close(link, f"no acknowledgement for {limits.ACK_TIMEOUT_S:g} s")
+            self._engine.wake(waited_until)
+        else:
+            link.progress_at = now
+        full = len(shared.unacked) >= limits.WINDOW_BATCHES or sum(shared.unacked) >= limits.WINDOW_BYTES
+        return not exchange.is_over and not full
+
+    def _next_batch(self, link: Link, shared: Shared, view: View) -> Batch | None:
+        exchange, theirs = shared.exchange, shared.theirs
+        assert exchange is not None and theirs is not None
+        if not exchange.is_full and not theirs.covers(view.state.horizon):
+            shared.exchange = None  # rows that the peer needs were collected meanwhile
+            self._engine.wake(0.0)
+            return None
+        gathering = batch.Gathering(view, theirs)
+        full = self._scan_cells(exchange, gathering, view) if exchange.is_full else None
+        if full is None:
+            self._scan_rows(exchange, gathering, view, theirs)
+        return self._message(link, shared, view, gathering.content, full)
+
+    def _message(
+        self, link: Link, shared: Shared, view: View, content: batch.Content, full: Full | None
+    ) -> Batch | None:
+        exchange, theirs = shared.exchange, shared.theirs
+        assert exchange is not None and theirs is not None
+        numbering = self._engine.numbering(link)
+        gain = self._gain(shared, view)
+        claim: list[int] | bool = False
+        if exchange.is_over and full is None:
+            claimed = claimable(exchange).minus(theirs)
+            claim = True if claimed == gain else numbering.flat(claimed)
+        cells, groups = batch.pack(content, numbering)
+        gained = numbering.flat(gain)
+        message = Batch(0, shared.number, numbering.table(), gained, claim, cells, groups, full)
+        shared.unacked.append(content.size)
+        if not exchange.is_over:
+            self._engine.wake(0.0)
+        return message
+
+    def _scan_rows(self, exchange: Exchange, gathering: batch.Gathering, view: View, theirs: Vector) -> None:
+        """Add cells of rows that the peer lacks, on from where the scan stands, to each replica's last row."""
+        while exchange.at < len(exchange.scope):
+            replica = exchange.scope[exchange.at]
+            lacking = vector.minus(view.state.delivered.intervals(replica), theirs.intervals(replica))
+            for start, end in vector.pairs(lacking):
+                if end < exchange.next_seq:
+                    continue
+                for seq, grouped, cell_path in view.rows(replica, max(start, exchange.next_seq)):
+                    if seq > end:
+                        break
+                    if (replica, seq) in gathering.content.groups:
+                        continue  # it came with a row before this one
+                    if gathering.content.size >= limits.BATCH_BYTES_TARGET:
+                        exchange.next_seq = seq
+                        return
+                    self._add_row(gathering, view, replica, seq, cell_path, grouped)
+            exchange.at, exchange.next_seq = exchange.at + 1, 1
+        exchange.is_over = True
+
+    def _add_row(
+        self,
+        gathering: batch.Gathering,
+        view: View,
+        replica: bytes,
+        seq: int,
+        cell_path: bytes,
+        grouped: bool,
+    ) -> None:
+        cell = view.cell(cell_path)
+        if (
+            grouped or cell.context().get(replica, 0) == seq
+        ):  # or the row is stale, and a later one stands for it
+            gathering.add(cell_path, cell)
+
+    def _scan_cells(self, exchange: Exchange, gathering: batch.Gathering, view: View) -> Full:
+        """Add all cells in path order, on from where the scan stands."""
+        after = exchange.after
+        horizon = vector.encode(view.state.horizon) if exchange.is_first else b""
+        exchange.is_first = False
+        for cell_path, cell in view.cells(after + b"\x00" if after else b""):
+            gathering.add(cell_path, cell)
+            exchange.after = cell_path
+            if gathering.content.size >= limits.BATCH_BYTES_TARGET:
+                return Full(after, cell_path, horizon)
+        exchange.is_over = True
+        return Full(after, None, horizon)
+
+    def _tell(self, link: Link, shared: Shared, view: View, now: float) -> Iterator[Tell]:
+        state = view.state
+        if state.delivered != shared.told:
+            shared.tell_at = now + limits.TELL_AFTER_S if shared.tell_at is None else shared.tell_at
+            if now < shared.tell_at:
+                self._engine.wake(shared.tell_at)
+                return
+            yield self._news(link, shared, view)
+        elif now >= shared.digest_at:
+            shared.digest_at = now + limits.DIGEST_EVERY_S
+            yield self._news(link, shared, view, is_due=True)
+
+    def _news(self, link: Link, shared: Shared, view: View, *, is_due: bool = False) -> Tell:
+        numbering = self._engine.numbering(link)
+        gained = numbering.flat(self._gain(shared, view))
+        if not is_due:
+            return Tell(0, shared.number, numbering.table(), gained)
+        state = view.state
+        peers = [
+            (replica, vector.encode(had))
+            for replica, had in state.peers.items()
+            if had and shared.peers_told.get(replica) != had and replica != link.peer
+        ]
+        shared.peers_told = dict(state.peers)
+        digest = state.digest.to_bytes(16, "big") if shared.theirs == state.delivered else b""
+        return Tell(0, shared.number, numbering.table(), gained, digest, peers)
+
+
+def claimable(exchange: Exchange) -> Vector:
+    """What the end of an exchange claims: the vector when it began, of the replicas whose rows were scanned."""
+    return Vector({replica: exchange.vector.intervals(replica) for replica in exchange.scope})

@@ -1,0 +1,84 @@
+"""Stability and collection: which events every member has, and what that lets a node throw away.
+
+The question this answers: *can any replica still send something that this dead context must stop?* A member that
+is away holds collection back; nothing else costs anything once all have seen it. An event is stable when it lies
+in our vector and in that of every replica that may still write: each was taken at a moment whose whole state is
+included here, so whatever a replica wrote before it had the event is here as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set as AbstractSet
+
+from gossamer.crdt import Cell, Vector
+
+from . import batch
+from .registry import Registry
+from .view import Draft, State
+
+
+def counted(
+    state: State, own: bytes, registry: Registry, keyspace: str, linked: AbstractSet[bytes] = frozenset()
+) -> set[bytes]:
+    """The replica ids, other than our own, that must have an event before it is stable.
+
+    ``linked`` are those we are connected to: a joiner counts from its hello.
+    """
+    hosts = {m.replica for m in registry.remaining() if keyspace in m.keyspaces}
+    current = registry.current()
+    gone = (registry.old() | registry.removed() | registry.sealed()) - current
+    unknown = {r for r in (*state.delivered.replicas(), *state.peers) if r not in current}
+    return (hosts | (unknown - gone) | linked) - {own}
+
+
+def stable(state: State, ids: AbstractSet[bytes]) -> Vector:
+    """The events that we and the replicas ``ids`` have all delivered: a contiguous prefix a replica."""
+    others = [state.peers.get(r, Vector()) for r in ids]
+    out = Vector()
+    for replica in state.delivered.replicas():
+        upto = min((v.prefix(replica) for v in others), default=state.delivered.prefix(replica))
+        upto = min(upto, state.delivered.prefix(replica))
+        if upto:
+            out.add(replica, 1, upto)
+    return out
+
+
+def held_back_by(state: State, ids: AbstractSet[bytes]) -> list[bytes]:
+    """The counted replicas that lack something we have, and so hold collection back."""
+    return sorted(r for r in ids if not state.peers.get(r, Vector()).covers(state.delivered))
+
+
+def is_stable(cell: Cell, stable_: Vector) -> bool:
+    """Whether *all* of a cell's context is stable. That one dead entry is old says nothing: the event that
+    killed it must be stable too."""
+    return all(seq <= stable_.last(replica) for replica, seq in cell.context().items())
+
+
+def collect(draft: Draft, stable_: Vector, after: bytes, rows: int) -> bytes | None:
+    """Look at up to ``rows`` rows from the key ``after`` on, and drop what is stable.
+
+    Returns where to go on, None at the end of the index.
+    """
+    draft.state.horizon.update(stable_)
+    draft.touch()
+    for _ in range(rows):
+        found = draft.first_row(after)
+        if found is None:
+            return None
+        (replica, seq) = found
+        if seq > stable_.last(replica):
+            after = replica + b"\xff" * 9  # to the next replica
+            continue
+        after = _collect_event(draft, (replica, seq), stable_)
+    return after
+
+
+def _collect_event(draft: Draft, dot: tuple[bytes, int], stable_: Vector) -> bytes:
+    for grouped, cell_path in draft.event_rows(dot):
+        cell = draft.cell(cell_path)
+        if is_stable(cell, stable_):
+            draft.put(cell_path, batch.stripped(cell, draft.keeps_floors_of))
+            draft.drop_row(dot, grouped, cell_path)
+        elif not grouped and cell.context().get(dot[0], 0) != dot[1]:
+            draft.drop_row(dot, grouped, cell_path)  # stale: a newer row of the same replica stands for it
+    return dot[0] + (dot[1] + 1).to_bytes(8, "big")
