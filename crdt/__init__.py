@@ -3,7 +3,7 @@
 No I/O, no clock (time is an argument), no threads.
 """
 
-from . import cell, codec, path, values, vector
+from . import cell, codec, path, register_lww, values, vector
 from .cell import EMPTY, Cell, Dead, Dot, Entry, Event, join
 from .celltype import CellType
 from .errors import MalformedError
@@ -26,6 +26,7 @@ __all__ = [
     "codec",
     "join",
     "path",
+    "register_lww",
     "register_type",
     "type_at",
     "values",

@@ -209,7 +209,8 @@ def supersede(cell: Cell, event: Event) -> Cell:
     """No entry; every entry that the writer saw is dead. The event itself shows as the writer's dead seq."""
     mine = Dead(event.replica, event.seq)
     for entry in cell.live:
-        if entry.replica == event.replica and entry.generation:
+        # A sum begun in this very event was seen by nobody; its floor would count against the next one.
+        if entry.replica == event.replica and entry.generation and entry.generation != event.seq:
             mine = Dead(event.replica, event.seq, entry.generation, entry.payload)
     killed = tuple(kill(entry) for entry in cell.live if entry.replica != event.replica)
     return make((), _latest(_latest_tuple(cell.dead, killed), (mine,)))

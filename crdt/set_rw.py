@@ -17,7 +17,8 @@ def _add(cell: Cell, event: Event, _args: Args) -> Cell:
 
 
 def _remove(cell: Cell, event: Event, _args: Args) -> Cell:
-    return assign(cell, event, OFF) if any(entry.payload == ON for entry in cell.live) else cell
+    is_known = cell.is_conflicted or any(entry.payload == ON for entry in cell.live)
+    return assign(cell, event, OFF) if is_known else cell
 
 
 def _supersede(cell: Cell, event: Event, _args: Args) -> Cell:

@@ -1,0 +1,105 @@
+"""The writes of one event as the cells they leave behind.
+
+Which cells does an event change, and to what? A node's writer asks this for every commit, and a transaction
+asks it to show its own writes before there is an event at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from gossamer.crdt import Cell, Event, path, type_at
+
+from .backend import CLEAR, Op
+from .errors import LimitExceeded
+from .limits import TRANSACTION_BYTES_MAX, TRANSACTION_CELLS_MAX, TRANSACTION_OPS_MAX
+
+Load = Callable[[bytes], Cell]
+Scan = Callable[[bytes], Iterable[tuple[bytes, Cell]]]
+
+
+def expand(ops: Sequence[Op], scan: Scan, load: Load, event: Event) -> dict[bytes, Cell]:
+    """Path -> new cell, for the cells that ``ops``, in order, change.
+
+    ``load`` gives the cell at a path, ``scan`` the cells under a prefix in path order; only `CLEAR` scans.
+    `LimitExceeded` for more than an event may hold; `TypeError` or `ValueError` for a write that its cell
+    refuses. A conflicted cell may be written: the writes of one replica supersede both rivals.
+    """
+    if len(ops) == 1 and ops[0].method != CLEAR:
+        op = ops[0]
+        before = load(op.path)
+        after = write(op, before, event)
+        return {} if after is before else {op.path: after}
+    return _several(ops, scan, load, event)
+
+
+def write(op: Op, cell: Cell, event: Event) -> Cell:
+    """The cell after one write; the same object if it changes nothing."""
+    cell_type = type_at(op.path)
+    if cell_type is None:
+        raise ValueError(f"{path.to_text(op.path)}: this build has no such type")
+    return cell_type.write(cell, op.method, op.args, event)
+
+
+def shows(cell_path: bytes, cell: Cell) -> bool:
+    """Whether the cell is there for a reader: in ``keys()``, and for `CLEAR` to remove."""
+    if not cell.live:
+        return False
+    cell_type = type_at(cell_path)
+    if cell_type is None or cell.is_conflicted:
+        return not cell.says_nothing
+    return cell_type.present(cell)
+
+
+def clear(cell_path: bytes, cell: Cell, event: Event) -> Cell:
+    """The cell after a `CLEAR` of a range around it.
+
+    What does not show is left alone: an element's *removed* must go on to beat the adds it has not met.
+    """
+    return write(Op(cell_path, "remove", (), ()), cell, event) if shows(cell_path, cell) else cell
+
+
+def payload_bytes(cell: Cell, event: Event) -> int:
+    """Bytes of the payload that ``event`` left in the cell."""
+    return sum(len(entry.payload) for entry in cell.live if entry.replica == event.replica)
+
+
+def check_limits(ops: int, cells: int, payload: int) -> None:
+    """`LimitExceeded` if an event of so many writes, cells and payload bytes is too large."""
+    for count, limit, unit in (
+        (ops, TRANSACTION_OPS_MAX, "writes"),
+        (cells, TRANSACTION_CELLS_MAX, "cells"),
+        (payload, TRANSACTION_BYTES_MAX, "bytes"),
+    ):
+        if count > limit:
+            raise LimitExceeded(f"transaction: {count:,} {unit} or more, at most {limit:,} are possible")
+
+
+def _several(ops: Sequence[Op], scan: Scan, load: Load, event: Event) -> dict[bytes, Cell]:
+    check_limits(len(ops), 0, 0)
+    changed: dict[bytes, Cell] = {}
+    for op in ops:
+        if op.method == CLEAR:
+            for cell_path, cell in _under(op.path, scan, changed):
+                _note(changed, cell_path, cell, clear(cell_path, cell, event))
+        else:
+            before = changed[op.path] if op.path in changed else load(op.path)
+            _note(changed, op.path, before, write(op, before, event))
+    check_limits(0, 0, sum(payload_bytes(cell, event) for cell in changed.values()))
+    return changed
+
+
+def _note(changed: dict[bytes, Cell], cell_path: bytes, before: Cell, after: Cell) -> None:
+    if after is not before:
+        changed[cell_path] = after
+        check_limits(0, len(changed), 0)
+
+
+def _under(prefix: bytes, scan: Scan, changed: dict[bytes, Cell]) -> Iterator[tuple[bytes, Cell]]:
+    """The cells under ``prefix`` as the earlier writes of the event left them."""
+    own = [(cell_path, cell) for cell_path, cell in changed.items() if cell_path.startswith(prefix)]
+    earlier = {cell_path for cell_path, _ in own}
+    yield from own
+    for cell_path, cell in scan(prefix):
+        if cell_path not in earlier:
+            yield cell_path, cell

@@ -1,0 +1,78 @@
+"""The constructors of handles: the same on a keyspace, inside a map, and inside a transaction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gossamer.crdt import path
+
+from ..backend import Backend
+from . import flag, set
+from .counter import Counter
+from .extreme import MaxRegister, MinRegister
+from .flag import Flag
+from .mv_register import MVRegister
+from .register import Register
+from .set import Set
+
+if TYPE_CHECKING:
+    from .map import Map
+
+
+class Handles:
+    """Everything that has names inside: a backend, a keyspace, and the path that the names are under.
+
+    A handle is cheap and holds no value. Each constructor raises `TypeError` or `ValueError` for a name that
+    is not a str, is empty, is not Unicode text, or makes the path too long. A name used as two types is two
+    things that know nothing of each other.
+    """
+
+    def __init__(self, backend: Backend, keyspace: str, prefix: bytes = b"") -> None:
+        self._backend = backend
+        self._keyspace = keyspace
+        self._prefix = prefix
+
+    def _under(self, kind: str, name: str) -> bytes:
+        return path.check(self._prefix + path.component(kind, name))
+
+    def register(self, name: str) -> Register:
+        """One value, the last write stands."""
+        return Register(self._backend, self._keyspace, self._under("register", name))
+
+    def mv_register(self, name: str) -> MVRegister:
+        """One value, or several after concurrent writes, until resolved."""
+        return MVRegister(self._backend, self._keyspace, self._under("mv_register", name))
+
+    def flag(self, name: str, policy: str = "enable-wins") -> Flag:
+        """On or off; ``policy`` is ``enable-wins`` or ``disable-wins``."""
+        return Flag(self._backend, self._keyspace, self._under(_kind(flag.KINDS, policy), name))
+
+    def counter(self, name: str) -> Counter:
+        """A sum that every node adds to."""
+        return Counter(self._backend, self._keyspace, self._under("counter", name))
+
+    def set(self, name: str, policy: str = "add-wins") -> Set:
+        """Typed elements; ``policy`` is ``add-wins`` or ``remove-wins``."""
+        return Set(self._backend, self._keyspace, self._under(_kind(set.KINDS, policy), name))
+
+    def map(self, name: str) -> Map:
+        """Named things of every type, maps too."""
+        from .map import Map  # a map has these constructors itself
+
+        return Map(self._backend, self._keyspace, self._under("map", name))
+
+    def max_register(self, name: str) -> MaxRegister:
+        """The highest value set."""
+        return MaxRegister(self._backend, self._keyspace, self._under("max_register", name))
+
+    def min_register(self, name: str) -> MinRegister:
+        """The lowest value set."""
+        return MinRegister(self._backend, self._keyspace, self._under("min_register", name))
+
+
+def _kind(kinds: dict[str, str], policy: str) -> str:
+    if not isinstance(policy, str):
+        raise TypeError(f"policy {policy!r}: a str is wanted, not {type(policy).__name__}")
+    if policy not in kinds:
+        raise ValueError(f"policy {policy!r}: {' or '.join(kinds)} is wanted")
+    return kinds[policy]

@@ -1,0 +1,95 @@
+"""The handle of a map: the range of cells under its path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from gossamer.crdt import TYPES, path
+
+from ..backend import make_op
+from . import ranges, tree
+from .constructors import Handles
+
+
+class Map(Handles):
+    """Named things of every type, maps too. It is there as long as something in it is, or once created.
+
+    Removing takes away what the node has seen; a concurrent write inside survives alone.
+    """
+
+    def __repr__(self) -> str:
+        return f"<Map {self.path}>"
+
+    @property
+    def path(self) -> str:
+        """The path as text."""
+        return path.to_text(self._prefix)
+
+    @property
+    def _depth(self) -> int:
+        return len(path.decode(self._prefix))
+
+    def _leaves(self) -> Iterator[tree.Leaf]:
+        return tree.leaves(self._backend.scan(self._keyspace, self._prefix))
+
+    async def _aleaves(self) -> Iterator[tree.Leaf]:
+        return tree.leaves(await self._backend.ascan(self._keyspace, self._prefix))
+
+    def items(self) -> Iterator[tree.Item]:
+        """``(kind, name, value)`` of each thing inside, in path order, read as one goes along."""
+        return tree.items(self._depth, self._leaves())
+
+    async def aitems(self) -> list[tree.Item]:
+        """`items`, awaited, as a list."""
+        return list(tree.items(self._depth, await self._aleaves()))
+
+    def keys(self) -> list[str]:
+        """The keys of ``value()``: names, or ``kind:name`` for each kind that one name stands for."""
+        return tree.keys(tree.children(self._depth, self._leaves()))
+
+    async def akeys(self) -> list[str]:
+        """`keys`, awaited."""
+        return tree.keys(tree.children(self._depth, await self._aleaves()))
+
+    def value(self) -> dict[str, Any]:
+        """All that is inside, maps as dicts and sets as frozensets; a name of two kinds as ``kind:name``."""
+        return tree.as_dict(self.items())
+
+    async def avalue(self) -> dict[str, Any]:
+        """`value`, awaited."""
+        return tree.as_dict(await self.aitems())
+
+    def create(self) -> None:
+        """Make it be there with nothing in it. Two nodes that create one map have created the same."""
+        self._backend.write(self._keyspace, (make_op(self._prefix, "create"),))
+
+    async def acreate(self) -> None:
+        """`create`, awaited."""
+        await self._backend.awrite(self._keyspace, (make_op(self._prefix, "create"),))
+
+    def remove(self, name: str) -> None:
+        """Remove every thing of that name, of whatever kind, with all that is in it.
+
+        Above 1,000 cells, and outside a transaction, this is several events.
+        """
+        ranges.clear(self._backend, self._keyspace, self._named(name))
+
+    async def aremove(self, name: str) -> None:
+        """`remove`, awaited."""
+        await ranges.aclear(self._backend, self._keyspace, self._named(name))
+
+    def clear(self) -> None:
+        """Remove all that is inside, and the map itself if it was created.
+
+        Above 1,000 cells, and outside a transaction, this is several events.
+        """
+        ranges.clear(self._backend, self._keyspace, (self._prefix,))
+
+    async def aclear(self) -> None:
+        """`clear`, awaited."""
+        await ranges.aclear(self._backend, self._keyspace, (self._prefix,))
+
+    def _named(self, name: str) -> list[bytes]:
+        kinds = dict.fromkeys((*path.CONTAINERS, *path.CELLS, *TYPES))
+        return [self._under(kind, name) for kind in kinds]

@@ -1,0 +1,104 @@
+"""The handle of a multi-value register, which remembers what it last read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gossamer.crdt import Cell, type_at, values
+
+from ..backend import Backend
+from .handle import Handle
+from .reading import Reading, reading
+
+
+def _siblings(cell: Cell) -> list[Reading]:
+    return [
+        reading(cell, entry, values.read(item)) for entry in cell.live for item in values.read(entry.payload)
+    ]
+
+
+class MVRegister(Handle):
+    """Concurrent writes all stand until somebody resolves them.
+
+    A handle remembers the context of its last ``values()``, ``read()`` or ``siblings()``, so share one between
+    threads only if each of them resolves what another may have read.
+    """
+
+    __slots__ = ("_seen",)
+
+    def __init__(self, backend: Backend, keyspace: str, cell_path: bytes) -> None:
+        super().__init__(backend, keyspace, cell_path)
+        self._seen: dict[bytes, int] | None = None
+
+    def _values(self, cell: Cell) -> list[Any]:
+        self._seen = cell.context()
+        cell_type = type_at(self._path)
+        assert cell_type is not None, self._path
+        found: list[Any] = cell_type.value(cell)
+        return found
+
+    def _reading(self, cell: Cell) -> Reading:
+        only = cell.live[0] if len(cell.live) == 1 else None
+        return reading(cell, only, self._values(cell))
+
+    def _all(self, cell: Cell) -> list[Reading]:
+        self._seen = cell.context()
+        return _siblings(cell)
+
+    def values(self) -> list[Any]:
+        """Every value that stands, equal ones once, in an order that is the same on every node."""
+        return self._values(self._read())
+
+    async def avalues(self) -> list[Any]:
+        """`values`, awaited."""
+        return self._values(await self._aread())
+
+    def read(self) -> Reading:
+        """``values()`` with the context; version and writer if one write alone stands."""
+        return self._reading(self._read())
+
+    async def aread(self) -> Reading:
+        """`read`, awaited."""
+        return self._reading(await self._aread())
+
+    def siblings(self) -> list[Reading]:
+        """Each value of each write that stands: two replicas that wrote the same are two."""
+        return self._all(self._read())
+
+    async def asiblings(self) -> list[Reading]:
+        """`siblings`, awaited."""
+        return self._all(await self._aread())
+
+    def set(self, value: Any) -> None:
+        """Replace every value that the node has seen, read here or not."""
+        self._write("set", value)
+
+    async def aset(self, value: Any) -> None:
+        """`set`, awaited."""
+        await self._awrite("set", value)
+
+    def resolve(self, value: Any) -> None:
+        """Replace exactly what this handle last read; a value that came since stays beside it.
+
+        A handle that has not read does so first. Resolving is no reading: what one handle resolved, its next
+        ``resolve`` leaves beside the new value unless it was read in between.
+        """
+        values.encode(value)
+        if self._seen is None:
+            self.values()
+        self._write("resolve", value, self._seen)
+
+    async def aresolve(self, value: Any) -> None:
+        """`resolve`, awaited."""
+        values.encode(value)
+        if self._seen is None:
+            await self.avalues()
+        await self._awrite("resolve", value, self._seen)
+
+    def remove(self) -> None:
+        """Remove every value that the node has seen; a concurrent write survives."""
+        self._write("remove")
+
+    async def aremove(self) -> None:
+        """`remove`, awaited."""
+        await self._awrite("remove")

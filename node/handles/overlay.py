@@ -1,0 +1,145 @@
+"""The backend inside a transaction: the parent's cells with the transaction's own writes over them.
+
+What does a reader inside see? Each write is applied at once to the cell as the parent has it, for an event
+that does not exist yet: the highest seq there can be, of a replica that sorts above all others. The writes
+themselves are queued, and the node applies them anew, to its cells as they are then, when it commits them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from heapq import merge
+from itertools import islice
+from operator import itemgetter
+
+from gossamer.crdt import Cell, Dot, Event
+
+from ..apply import check_limits, clear, expand, payload_bytes, shows
+from ..backend import CLEAR, Backend, Op, make_op
+from ..errors import Closed
+from ..limits import TRANSACTION_CELLS_MAX
+from .reading import PROVISIONAL, PROVISIONAL_SEQ
+
+Pairs = Iterable[tuple[bytes, Cell]]
+
+_EVENT = Event(PROVISIONAL, PROVISIONAL_SEQ)
+
+
+class Overlay:
+    """A `Backend` over another one, for one keyspace and one thread or task."""
+
+    def __init__(self, parent: Backend) -> None:
+        self._parent = parent
+        self._changed: dict[bytes, Cell] = {}
+        self._cleared: list[bytes] = []
+        self._ops: list[Op] = []
+        self._bytes = 0
+        self.is_open = False
+
+    def take(self) -> list[Op]:
+        """The queued writes; the overlay is closed from now on."""
+        self.is_open = False
+        return self._ops
+
+    def cell(self, keyspace: str, cell_path: bytes) -> Cell:
+        self._check_open()
+        own = self._changed.get(cell_path)
+        return own if own is not None else self._over(cell_path, self._parent.cell(keyspace, cell_path))
+
+    async def acell(self, keyspace: str, cell_path: bytes) -> Cell:
+        self._check_open()
+        own = self._changed.get(cell_path)
+        return (
+            own if own is not None else self._over(cell_path, await self._parent.acell(keyspace, cell_path))
+        )
+
+    def scan(self, keyspace: str, prefix: bytes) -> Iterator[tuple[bytes, Cell]]:
+        self._check_open()
+        return self._merged(prefix, self._parent.scan(keyspace, prefix))
+
+    async def ascan(self, keyspace: str, prefix: bytes) -> list[tuple[bytes, Cell]]:
+        self._check_open()
+        return list(self._merged(prefix, await self._parent.ascan(keyspace, prefix)))
+
+    def write(self, keyspace: str, ops: Sequence[Op]) -> Dot | None:
+        cells = {op.path: self.cell(keyspace, op.path) for op in ops if op.method != CLEAR}
+        ranges = {op.path: _enough(self.scan(keyspace, op.path)) for op in ops if op.method == CLEAR}
+        self._queue(ops, cells, ranges)
+        return None
+
+    async def awrite(self, keyspace: str, ops: Sequence[Op]) -> Dot | None:
+        cells = {op.path: await self.acell(keyspace, op.path) for op in ops if op.method != CLEAR}
+        ranges = {op.path: _enough(await self.ascan(keyspace, op.path)) for op in ops if op.method == CLEAR}
+        self._queue(ops, cells, ranges)
+        return None
+
+    def _check_open(self) -> None:
+        if not self.is_open:
+            raise Closed("transaction: over, or not begun; use it inside its `with`")
+
+    def _over(self, cell_path: bytes, cell: Cell) -> Cell:
+        """A parent's cell as the ranges cleared so far leave it."""
+        is_cleared = any(cell_path.startswith(prefix) for prefix in self._cleared)
+        return clear(cell_path, cell, _EVENT) if is_cleared else cell
+
+    def _merged(self, prefix: bytes, below: Pairs) -> Iterator[tuple[bytes, Cell]]:
+        own = sorted(item for item in self._changed.items() if item[0].startswith(prefix))
+        hidden = dict(own)
+        rest = ((p, self._over(p, cell)) for p, cell in below if p not in hidden)
+        return merge(own, rest, key=itemgetter(0))
+
+    def _queue(self, ops: Sequence[Op], cells: dict[bytes, Cell], ranges: Mapping[bytes, Pairs]) -> None:
+        queued, replaced = self._following(ops)
+        after = expand(queued, ranges.__getitem__, cells.__getitem__, _EVENT)
+        self._count(len(ops), after)
+        self._changed |= after
+        self._cleared += [op.path for op in ops if op.method == CLEAR]
+        for earlier in replaced:
+            self._ops.remove(earlier)
+        self._ops += queued
+
+    def _count(self, ops: int, after: dict[bytes, Cell]) -> None:
+        """Add up what the event has grown to, or `LimitExceeded`."""
+        grown = self._bytes
+        for cell_path, cell in after.items():
+            old = self._changed.get(cell_path)
+            grown += payload_bytes(cell, _EVENT) - (0 if old is None else payload_bytes(old, _EVENT))
+        cells = len(self._changed) + sum(cell_path not in self._changed for cell_path in after)
+        check_limits(len(self._ops) + ops, cells, grown)
+        self._bytes = grown
+
+    def _following(self, ops: Sequence[Op]) -> tuple[list[Op], list[Op]]:
+        """The ops as they are after this transaction's own earlier ones, and those that they replace.
+
+        A `resolve` names what it supersedes by dots, and the transaction has none yet, so it takes the place
+        of the transaction's last write of the cell.
+        """
+        queued, replaced = [], []
+        for op in ops:
+            earlier = self._last(op.path) if op.method == "resolve" else None
+            if earlier is None or earlier.method not in ("set", "resolve"):
+                queued.append(op)
+            else:
+                queued.append(_resolved(earlier, op))
+                replaced.append(earlier)
+        return queued, replaced
+
+    def _last(self, cell_path: bytes) -> Op | None:
+        for op in reversed(self._ops):
+            if op.path == cell_path or (op.method == CLEAR and cell_path.startswith(op.path)):
+                return op
+        return None
+
+
+def _resolved(earlier: Op, op: Op) -> Op:
+    value, context = op.raw
+    if earlier.method == "set":  # it supersedes all there is, read or not
+        return make_op(op.path, "set", (value,))
+    first: dict[bytes, int] = earlier.args[1]
+    both = {r: max(first.get(r, 0), context.get(r, 0)) for r in {*first, *context}}
+    return make_op(op.path, "resolve", (value, both | {PROVISIONAL: PROVISIONAL_SEQ}))
+
+
+def _enough(cells: Pairs) -> list[tuple[bytes, Cell]]:
+    """As many of the cells that show as it takes to see that there are too many."""
+    return list(islice((item for item in cells if shows(*item)), TRANSACTION_CELLS_MAX + 1))

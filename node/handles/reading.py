@@ -1,0 +1,66 @@
+"""What a read found, with where it came from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from gossamer.crdt import Cell, CellType, Dot, Entry, path, type_at, vector
+
+from ..errors import Conflicted
+
+PROVISIONAL = b"\xff" * 8
+"""Stands for this node in the cells of a transaction that has no event yet."""
+PROVISIONAL_SEQ = vector.SEQ_MAX
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """One value and its provenance. Absent: ``version`` is None, and ``value`` None, or no values."""
+
+    value: Any
+    version: Dot | None = None
+    """The dot that wrote it; None also for a transaction's own write, and for several values at once."""
+    updated_at: float | None = None
+    """Seconds since 1970 by the writer's clock, where the type keeps it; never earlier than what it replaced."""
+    replica: bytes | None = None
+    """The replica that wrote it."""
+    context: dict[bytes, int] = {}
+    """Replica -> seq: all the writes to this cell that the reader has seen."""
+
+
+def reading(cell: Cell, entry: Entry | None, value: Any, stamp: int | None = None) -> Reading:
+    """A reading of one entry. ``stamp`` is int64 microseconds since 1970."""
+    context = seen(cell)
+    if entry is None or entry.replica == PROVISIONAL:
+        return Reading(value, context=context)
+    updated_at = None if stamp is None else stamp / 1e6
+    return Reading(value, (entry.replica, entry.seq), updated_at, entry.replica, context)
+
+
+def seen(cell: Cell) -> dict[bytes, int]:
+    """The cell's context as far as it is committed."""
+    context = cell.context()
+    context.pop(PROVISIONAL, None)
+    return context
+
+
+def readable(cell_path: bytes, cell: Cell) -> Cell:
+    """The cell itself; `Conflicted`, with the rival values, if two payloads were found under one dot."""
+    if not cell.is_conflicted:
+        return cell
+    rivals = tuple(_rivals(type_at(cell_path), cell))
+    raise Conflicted(
+        f"{path.to_text(cell_path)}: two values under one dot, so a replica id was used twice: "
+        f"{', '.join(map(repr, rivals))}. Setting, resetting or removing it settles it",
+        rivals,
+    )
+
+
+def _rivals(cell_type: CellType | None, cell: Cell) -> list[Any]:
+    found: list[Any] = []
+    for entry in cell.live:
+        for payload in (entry.payload, *entry.others) if entry.others else ():
+            alone = Cell((Entry(entry.replica, entry.seq, payload, entry.generation),), cell.dead)
+            found.append(payload if cell_type is None else cell_type.value(alone))
+    return found

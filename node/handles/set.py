@@ -1,0 +1,158 @@
+"""The handle of a set, of either policy: one cell an element."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Iterator, MutableSet
+from collections.abc import Set as AbstractSet
+from typing import Any, Self
+
+from gossamer.crdt import Cell, path, type_at
+
+from ..backend import Backend, Op, make_op
+from . import ranges
+from .reading import readable
+
+KINDS = {"add-wins": "set", "remove-wins": "set_rw"}
+"""Policy -> kind. They are two kinds, so one name with both policies is two sets."""
+
+
+def elements(cells: Iterable[tuple[bytes, Cell]]) -> Iterator[Any]:
+    """The elements that are in, of the cells of one set. `Conflicted` for a cell with two payloads."""
+    for cell_path, cell in cells:
+        if _is_in(cell_path, cell):
+            yield path.decode(cell_path)[-1][1]
+
+
+def _is_in(cell_path: bytes, cell: Cell) -> bool:
+    cell_type = type_at(cell_path)
+    return cell_type is not None and bool(cell_type.value(readable(cell_path, cell)))
+
+
+class Set(MutableSet[Any]):
+    """A set of None, bool, int, float, str and bytes, with the operators of Python's own sets.
+
+    Elements are typed: ``1``, ``1.0`` and ``True`` are three, in ``in``, ``len`` and iteration. What operators
+    and ``value()`` give are Python sets, in which they are one. ``in`` reads one cell, the rest the whole set.
+    """
+
+    __slots__ = ("_backend", "_keyspace", "_path")
+    __hash__ = None  # type: ignore[assignment]  # as for every mutable set
+
+    def __init__(self, backend: Backend, keyspace: str, set_path: bytes) -> None:
+        self._backend = backend
+        self._keyspace = keyspace
+        self._path = path.check(set_path)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {path.to_text(self._path)}>"
+
+    @property
+    def path(self) -> str:
+        """The path as text; an element's is this, a slash, and its type and value."""
+        return path.to_text(self._path)
+
+    @classmethod
+    def _from_iterable(cls, it: Iterable[Any]) -> frozenset[Any]:
+        return frozenset(it)  # what `|`, `&`, `-` and `^` give
+
+    def _op(self, method: str, element: object) -> Op:
+        return make_op(self._path + path.element(element), method)
+
+    def _write(self, method: str, element: object) -> None:
+        self._backend.write(self._keyspace, (self._op(method, element),))
+
+    async def _awrite(self, method: str, element: object) -> None:
+        await self._backend.awrite(self._keyspace, (self._op(method, element),))
+
+    def __contains__(self, element: object) -> bool:
+        cell_path = path.check(self._path + path.element(element))
+        return _is_in(cell_path, self._backend.cell(self._keyspace, cell_path))
+
+    async def acontains(self, element: object) -> bool:
+        """``element in set``, awaited."""
+        cell_path = path.check(self._path + path.element(element))
+        return _is_in(cell_path, await self._backend.acell(self._keyspace, cell_path))
+
+    def __iter__(self) -> Iterator[Any]:
+        return elements(self._backend.scan(self._keyspace, self._path))
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        for element in elements(await self._backend.ascan(self._keyspace, self._path)):
+            yield element
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    async def alen(self) -> int:
+        """``len(set)``, awaited."""
+        return sum(1 for _ in elements(await self._backend.ascan(self._keyspace, self._path)))
+
+    def value(self) -> frozenset[Any]:
+        """The elements as a frozenset, in which Python takes ``1``, ``1.0`` and ``True`` for one."""
+        return frozenset(self)
+
+    async def avalue(self) -> frozenset[Any]:
+        """`value`, awaited."""
+        return frozenset(elements(await self._backend.ascan(self._keyspace, self._path)))
+
+    def add(self, element: Any) -> None:
+        """Put it in. It is a new event even if it is in already, so that it beats a concurrent removal."""
+        self._write("add", element)
+
+    async def aadd(self, element: Any) -> None:
+        """`add`, awaited."""
+        await self._awrite("add", element)
+
+    def update(self, elements: Iterable[Any]) -> None:
+        """Add all of them, up to 1,000 an event."""
+        for ops in ranges.chunks([self._op("add", element) for element in elements]):
+            self._backend.write(self._keyspace, ops)
+
+    async def aupdate(self, elements: Iterable[Any]) -> None:
+        """`update`, awaited."""
+        for ops in ranges.chunks([self._op("add", element) for element in elements]):
+            await self._backend.awrite(self._keyspace, ops)
+
+    def __ior__(self, it: AbstractSet[Any]) -> Self:  # type: ignore[misc]  # one event, not one each
+        self.update(it)
+        return self
+
+    def __iand__(self, it: AbstractSet[Any]) -> Self:
+        # The inherited one goes through a Python set, where one of 1 and True would be lost.
+        for element in [element for element in self if element not in it]:
+            self.discard(element)
+        return self
+
+    def discard(self, element: Any) -> None:
+        """Take it out; nothing happens if the node does not know it to be in."""
+        self._write("discard", element)
+
+    async def adiscard(self, element: Any) -> None:
+        """`discard`, awaited."""
+        await self._awrite("discard", element)
+
+    def remove(self, element: Any) -> None:
+        """`discard`: unlike a Python set, removing what is absent does nothing."""
+        self.discard(element)
+
+    async def aremove(self, element: Any) -> None:
+        """`remove`, awaited."""
+        await self.adiscard(element)
+
+    async def apop(self) -> Any:
+        """``pop()``, awaited."""
+        async for element in self:
+            await self.adiscard(element)
+            return element
+        raise KeyError("pop from an empty set")
+
+    def clear(self) -> None:
+        """Remove the elements that the node has seen; a concurrent add survives, whatever the policy.
+
+        Above 1,000 elements, and outside a transaction, this is several events.
+        """
+        ranges.clear(self._backend, self._keyspace, (self._path,))
+
+    async def aclear(self) -> None:
+        """`clear`, awaited."""
+        await ranges.aclear(self._backend, self._keyspace, (self._path,))

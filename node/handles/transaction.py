@@ -1,0 +1,59 @@
+"""A transaction: several writes as one event, everywhere all or nothing."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import NoReturn, Self
+
+from gossamer.crdt import Dot
+
+from ..backend import Backend
+from ..errors import Closed
+from .overlay import Overlay
+from .space import Space
+
+
+class Transaction(Space):
+    """The handles of a keyspace, whose writes wait for the end of the ``with`` (or ``async with``).
+
+    A write is checked at once. Reads inside see the transaction's own writes. At the end all are committed as
+    one event; an exception inside writes nothing. At most 1,000 cells and 512 KiB, else `LimitExceeded`. A
+    transaction is used once, by one thread or task; before and after, its handles raise `Closed`.
+
+    It isolates nobody: what it read may have changed by the time it commits, and its writes merge with that.
+    """
+
+    def __init__(self, backend: Backend, keyspace: str) -> None:
+        self._target = backend
+        self._overlay = Overlay(backend)
+        self._is_used = False
+        self.dot: Dot | None = None
+        """The event, once committed; None if nothing was written."""
+        super().__init__(self._overlay, keyspace)
+
+    def transaction(self) -> NoReturn:
+        """`ValueError`: transactions do not nest."""
+        raise ValueError("transaction: one cannot be begun inside another; use this one")
+
+    def __enter__(self) -> Self:
+        if self._is_used:
+            raise Closed("transaction: used already; begin a new one")
+        self._is_used = self._overlay.is_open = True
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        ops = self._overlay.take()
+        if kind is None and ops:
+            self.dot = self._target.write(self._keyspace, ops)
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        ops = self._overlay.take()
+        if kind is None and ops:
+            self.dot = await self._target.awrite(self._keyspace, ops)

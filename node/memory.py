@@ -1,0 +1,85 @@
+"""The in-memory twin of a node: one replica, no peers, nothing on disk.
+
+It stands in for a node in unit tests, the library's own and its users': the same handles, the same rules::
+
+    cart = Keyspace(MemoryBackend()).map("cart:42")
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterator, Sequence
+
+from gossamer.crdt import EMPTY, Cell, Dot, Event, path
+
+from .apply import expand
+from .backend import Op
+
+
+def _wall() -> int:
+    return time.time_ns() // 1000
+
+
+class _Table:
+    """One keyspace: its cells, their paths in order, and the last seq."""
+
+    def __init__(self) -> None:
+        self.cells: dict[bytes, Cell] = {}
+        self.paths: list[bytes] = []
+        self.seq = 0
+
+    def put(self, cell_path: bytes, cell: Cell) -> None:
+        if cell_path not in self.cells:
+            insort(self.paths, cell_path)
+        self.cells[cell_path] = cell
+
+    def under(self, prefix: bytes) -> list[tuple[bytes, Cell]]:
+        end = path.prefix_end(prefix)
+        found = self.paths[bisect_left(self.paths, prefix) : bisect_left(self.paths, end)]
+        return [(cell_path, self.cells[cell_path]) for cell_path in found]
+
+
+class MemoryBackend:
+    """A `Backend` over dicts. Any thread may use it.
+
+    ``replica`` is the 8 bytes in its dots; ``clock`` gives int64 microseconds since 1970.
+    """
+
+    def __init__(self, replica: bytes = b"memory\x00\x01", clock: Callable[[], int] = _wall) -> None:
+        self._replica = replica
+        self._clock = clock
+        self._tables: dict[str, _Table] = {}
+        self._lock = threading.RLock()
+
+    def _table(self, keyspace: str) -> _Table:
+        return self._tables.setdefault(keyspace, _Table())
+
+    def cell(self, keyspace: str, cell_path: bytes) -> Cell:
+        return self._table(keyspace).cells.get(cell_path, EMPTY)
+
+    def scan(self, keyspace: str, prefix: bytes) -> Iterator[tuple[bytes, Cell]]:
+        with self._lock:
+            return iter(self._table(keyspace).under(prefix))
+
+    def write(self, keyspace: str, ops: Sequence[Op]) -> Dot | None:
+        with self._lock:
+            table = self._table(keyspace)
+            event = Event(self._replica, table.seq + 1, self._clock())
+            changed = expand(ops, table.under, lambda p: table.cells.get(p, EMPTY), event)
+            if not changed:
+                return None
+            for cell_path, cell in changed.items():
+                table.put(cell_path, cell)
+            table.seq = event.seq
+            return event.replica, event.seq
+
+    async def acell(self, keyspace: str, cell_path: bytes) -> Cell:
+        return self.cell(keyspace, cell_path)
+
+    async def ascan(self, keyspace: str, prefix: bytes) -> list[tuple[bytes, Cell]]:
+        return list(self.scan(keyspace, prefix))
+
+    async def awrite(self, keyspace: str, ops: Sequence[Op]) -> Dot | None:
+        return self.write(keyspace, ops)
