@@ -19,6 +19,7 @@ from gossamer.crdt import MalformedError, Vector, vector
 
 from ..backend import Op
 from ..errors import Damaged, ProtocolError
+from ..turns import Close, Send
 from . import batch, limits, registry, stability
 from .link import Link, Shared
 from .messages import (
@@ -42,22 +43,8 @@ from .messages import (
 )
 from .registry import SYSTEM, Registry
 from .sending import Sender
-from .view import Bootstrap, Draft, State, View
-
-
-class Send(NamedTuple):
-    """Send ``body`` on ``link``."""
-
-    link: int
-    body: bytes
-
-
-class Close(NamedTuple):
-    """End ``link``; ``reason`` is for the log, ``is_final`` if dialing again cannot help."""
-
-    link: int
-    reason: str
-    is_final: bool = False
+from .state import Bootstrap, State
+from .view import Draft, View
 
 
 class Identity(NamedTuple):
@@ -80,12 +67,15 @@ class Engine:
         self.is_disowned: str | None = None
         """Why this node's replica id must not be used any more, once a peer has proved it."""
         self.has_registered = False
+        self.old_ids: list[bytes] = []
+        """Replica ids that this node had before."""
         self.is_forgotten = False
         """A peer said that this member was forgotten."""
         self.mismatches: dict[str, int] = {}
         """Keyspace -> how often equal vectors had unequal digests."""
         self.heard: dict[bytes, float] = {}
         """Replica id -> when its last link was alive."""
+        self._found: dict[str, bytes] = {}
         self._fingerprints: dict[bytes, list[bytes]] = {}
         self._aged: dict[str, tuple[float, Vector, Vector]] = {}
         self._sender = Sender(self)
@@ -107,6 +97,21 @@ class Engine:
     def close(self, link: Link, reason: str) -> None:
         """End a link after what is pending on it has been sent."""
         link.closing = link.closing or reason
+
+    def close_all(self, reason: str) -> None:
+        """End every link: what was being received or acknowledged did not happen."""
+        for link in self.links.values():
+            self.close(link, reason)
+
+    def become(self, identity: Identity) -> None:
+        """Go on under another replica id; the events so far are simply another replica's."""
+        self.old_ids.append(self.identity.replica)
+        self.identity, self.is_disowned, self.has_registered = identity, None, False
+        self.close_all("this node has taken a new replica id")
+
+    def leads_to(self, address: str) -> bytes | None:
+        """The replica id that was found at an address, if it was dialed before."""
+        return self._found.get(address)
 
     def refuse(self, link: Link, code: str, reason: str) -> None:
         """Tell the peer why, and end the link."""
@@ -178,6 +183,8 @@ class Engine:
         ):
             raise ProtocolError("hello: a name is too long")
         link.hello = hello
+        if link.dialed is not None:
+            self._found[link.dialed] = hello.replica
         if hello.version != VERSION:
             return self.refuse(
                 link, "version", f"protocol version {VERSION} is spoken here, not {hello.version}"

@@ -180,6 +180,7 @@ def join_ops(
     replica: bytes,
     address: str,
     keyspaces: Iterable[str],
+    old_ids: Iterable[bytes] = (),
     *,
     is_again: bool = False,
 ) -> list[Op]:
@@ -193,8 +194,8 @@ def join_ops(
     ops = []
     if member.replica != replica and not is_again:
         ops.append(make_op(_at(*root, ("register", "replica")), "set", (replica.hex(),)))
-    if replica not in member.ids:
-        ops.append(make_op(_at(*root, ("set", "ids"), ("str", replica.hex())), "add"))
+    ids = {replica, *old_ids} - member.ids
+    ops += [make_op(_at(*root, ("set", "ids"), ("str", i.hex())), "add") for i in sorted(ids)]
     if address and member.address != address:
         ops.append(make_op(_at(*root, ("register", "address")), "set", (address,)))
     for keyspace in sorted(set(keyspaces) - member.keyspaces):

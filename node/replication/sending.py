@@ -43,7 +43,7 @@ class Sender:
         yield from self._tell(link, shared, view, now)
 
     def _gain(self, shared: Shared, view: View) -> Vector:
-        gain = view.state.delivered.minus(shared.told)
+        gain: Vector = view.state.delivered.minus(shared.told)
         shared.told = view.state.delivered
         shared.tell_at = None
         return gain

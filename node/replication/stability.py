@@ -14,7 +14,8 @@ from gossamer.crdt import Cell, Vector
 
 from . import batch
 from .registry import Registry
-from .view import Draft, State
+from .state import State
+from .view import Draft
 
 
 def counted(

@@ -5,35 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-import msgspec
-
 from gossamer.crdt import Cell, Dot, Vector
 
-
-class Bootstrap(msgspec.Struct, frozen=True, array_like=True):
-    """A full exchange that is being received: whose, within which vector, and how far it has come."""
-
-    sender: bytes
-    vector: bytes
-    """The sender's delivered vector when it began, encoded: what is claimed at the end."""
-    reached: bytes
-    """Every path up to this one is done."""
-    is_first: bool
-    """The keyspace held nothing but events of its own before: there is nothing to read yet."""
-
-
-class State(Protocol):
-    """A keyspace beside its cells, as of one commit."""
-
-    delivered: Vector
-    digest: int
-    horizon: Vector
-    debt: Vector
-    bootstrap: Bootstrap | None
-    peers: dict[bytes, Vector]
-
-    @property
-    def is_whole(self) -> bool: ...
+from .state import State
 
 
 class View(Protocol):

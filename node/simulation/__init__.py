@@ -1,1 +1,7 @@
-"""A seeded cluster in one process, with its own network and clock."""
+"""Real nodes on a simulated network and clock."""
+
+from .cluster import Cluster
+from .network import CALM, Weather
+from .node import SimulatedNode
+
+__all__ = ["CALM", "Cluster", "SimulatedNode", "Weather"]

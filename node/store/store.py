@@ -15,6 +15,7 @@ import lmdb
 from gossamer.crdt import EMPTY, Cell, path
 
 from ..errors import Closed
+from ..replication.state import State
 from . import environment, record
 from .keyspace import Draft, Tables, View
 
@@ -56,6 +57,17 @@ class Store:
             txn.put(_NAMES, "\n".join(names).encode(), db=self._node)
             tables = Tables(self._env, name, txn)
         self._tables[name] = tables
+
+    def state(self, keyspace: str) -> State:
+        """A keyspace's state as of the last commit. `KeyError` if it is not hosted here."""
+        return self._tables[keyspace].state
+
+    def count(self, keyspace: str) -> tuple[int, int]:
+        """Stored cells and rows of the index."""
+        tables = self._tables[keyspace]
+        with self.reading() as txn:
+            view = View(tables, txn, tables.state)
+            return view.count(), view.row_count()
 
     def get_meta(self, key: str) -> bytes | None:
         """A fact about the node itself."""

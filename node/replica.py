@@ -1,0 +1,254 @@
+"""A replica: the store and the engine of one node, driven one turn at a time.
+
+The question this answers: *what happens together?* All inputs of a turn (own writes, messages, a tick) change the
+store in one durable transaction; only when it is committed are writers told and messages sent. A crash at any
+point leaves a state that some earlier turn ended in. The writer thread drives this in a service, and the simulator
+drives the very same on a clock of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from gossamer.crdt import Cell, Dot, Event, Vector
+
+from .apply import expand
+from .backend import Op
+from .errors import GossamerError, NotReady, StoreError
+from .replication import limits, registry, stability
+from .replication.engine import Engine, Identity
+from .replication.registry import SYSTEM
+from .replication.state import State
+from .store import Draft, Store
+from .turns import (
+    Close,
+    Connected,
+    Disconnected,
+    Effect,
+    Input,
+    Instant,
+    Received,
+    Result,
+    Tick,
+    Write,
+)
+
+DEFAULT = "default"
+"""The keyspace of a node's own handles."""
+
+
+class Replica:
+    """One node's state machine. `turn` and `outbox` belong to one thread; `cell` and `page` to any."""
+
+    def __init__(
+        self,
+        store: Store,
+        identity: Identity,
+        keyspaces: Sequence[str] = (DEFAULT,),
+        *,
+        old_ids: Sequence[bytes] = (),
+        new_id: Callable[[], bytes] | None = None,
+        on_new_id: Callable[[bytes, list[bytes], str], None] | None = None,
+    ) -> None:
+        """``new_id`` gives a fresh random replica id; ``on_new_id`` stores one: id, old ids, reason."""
+        self.store = store
+        for name in (SYSTEM, *keyspaces):
+            store.host(name)
+        self.engine = Engine(identity, registry.Registry())
+        self.engine.old_ids = list(old_ids)
+        self._new_id, self._on_new_id = new_id, on_new_id
+        self._system_seen: State | None = None
+        self._unready: set[str] = set()
+        self._collecting: dict[str, bytes] = {}
+        self._upkeep_at = 0.0
+        self.wake_at = 0.0
+        self._refresh()
+
+    @property
+    def replica(self) -> bytes:
+        """This node's replica id."""
+        return self.engine.identity.replica
+
+    def host(self, keyspace: str) -> None:
+        """Make a keyspace here, if it is not yet, and share it with peers that have it."""
+        if len(self.store.keyspaces()) > limits.KEYSPACES_MAX:
+            raise ValueError(f"keyspaces: more than {limits.KEYSPACES_MAX} on one node")
+        self.store.host(keyspace)
+        self.wake_at = 0.0
+
+    def state(self, keyspace: str) -> State:
+        """The keyspace's state as of the last commit. Not to be changed."""
+        return self.store.state(keyspace)
+
+    # Turns
+
+    def turn(self, inputs: Sequence[Input], now: Instant) -> list[Result]:
+        """Commit all inputs in one durable transaction. An exception in a result is that input's alone.
+
+        Raises `StoreError` if the transaction as a whole failed; then nothing of it stands.
+        """
+        try:
+            with self._drafts() as drafts:
+                if self.engine.has_late_shares:
+                    self.engine.late_shares(drafts)
+                results = [self._take(drafts, one, now) for one in inputs]
+        except StoreError:
+            self.engine.close_all("the store failed")
+            raise
+        self._refresh()
+        if self.engine.is_disowned:
+            self._take_new_identity(self.engine.is_disowned)
+        return results
+
+    @contextmanager
+    def _drafts(self) -> Iterator[Callable[[str], Draft]]:
+        floors = self.engine.floors_kept()
+        with self.store.transaction() as make:
+
+            def drafts(name: str) -> Draft:
+                draft = make(name)
+                draft.keeps_floors_of = floors
+                return draft
+
+            yield drafts
+
+    def _take(self, drafts: Callable[[str], Draft], one: Input, now: Instant) -> Result:
+        match one:
+            case Write():
+                try:
+                    return self._commit(drafts(one.keyspace), one.ops, now)
+                except (TypeError, ValueError, GossamerError, KeyError) as error:
+                    return error
+            case Received():
+                self.engine.receive(drafts, one.link, one.body, now.mono)
+            case Connected():
+                self.engine.connect(one.link, one.dialed, now.mono)
+            case Disconnected():
+                self.engine.disconnect(one.link)
+            case Tick():
+                self._upkeep(drafts, now)
+        return None
+
+    def _commit(self, draft: Draft, ops: Sequence[Op], now: Instant) -> Dot | None:
+        """One event of this node's own, over as many cells as it changes."""
+        dot = (self.replica, draft.state.delivered.last(self.replica) + 1)
+        changed = expand(ops, draft.scan, draft.cell, Event(*dot, now.wall))
+        if not changed:
+            return None
+        grouped = (dot,) if len(changed) > 1 else ()
+        for cell_path, cell in changed.items():
+            draft.put(cell_path, cell, grouped)
+        if grouped:
+            draft.add_group(dot, changed)
+        draft.state.delivered.add(*dot)
+        return dot
+
+    def _refresh(self) -> None:
+        """What is kept in memory of the last commit."""
+        system = self.store.state(SYSTEM)
+        if system is not self._system_seen:
+            self._system_seen = system
+            with self.store.snapshot() as views:
+                self.engine.registry = registry.read(views(SYSTEM))
+            self._upkeep_at = 0.0
+            self.wake_at = 0.0
+        self._unready = {
+            name
+            for name in self.store.keyspaces()
+            if (boot := self.store.state(name).bootstrap) is not None
+            and boot.is_first
+            and not self.store.state(name).is_whole
+        }
+
+    def _take_new_identity(self, reason: str) -> None:
+        if self._new_id is None:
+            raise AssertionError(f"a new replica id is wanted and none can be made: {reason}")
+        me = self.engine.identity
+        self.engine.become(me._replace(replica=self._new_id(), fingerprint=self._new_id()))
+        if self._on_new_id is not None:
+            self._on_new_id(self.replica, self.engine.old_ids, reason)
+        self.wake_at = 0.0
+
+    # Upkeep
+
+    def _upkeep(self, drafts: Callable[[str], Draft], now: Instant) -> None:
+        """Registration, votes and answers; a step of collection."""
+        states = {name: self.store.state(name) for name in self.store.keyspaces()}
+        ops = self.engine.duties(states, now.mono)
+        if ops:
+            self._commit(drafts(SYSTEM), ops, now)
+        for name in states:
+            self._collect(drafts, name)
+        self._upkeep_at = now.mono + (0.0 if self._collecting else limits.COLLECT_EVERY_S)
+
+    def _collect(self, drafts: Callable[[str], Draft], name: str) -> None:
+        state = self.store.state(name)
+        if name not in self._collecting and self._stable(name, state) == state.horizon:
+            return
+        where = self.engine.collect(drafts(name), name, self._collecting.get(name, b""))
+        if where is None:
+            self._collecting.pop(name, None)
+        else:
+            self._collecting[name] = where
+
+    def _stable(self, name: str, state: State) -> Vector:
+        ids = self._counted(name, state)
+        return stability.stable(state, ids)
+
+    def _counted(self, name: str, state: State) -> set[bytes]:
+        linked = self.engine.linked(name)
+        return stability.counted(state, self.replica, self.engine.registry, name, linked)
+
+    # Sending
+
+    def outbox(self, now: Instant) -> list[Effect]:
+        """What to send now, all of it committed; ask again until it is empty."""
+        with self.store.snapshot() as views:
+            effects = self.engine.outbox(views, self.store.keyspaces(), now.mono)
+        self.wake_at = min(self.engine.wake_at, self._upkeep_at)
+        if self.engine.has_late_shares:
+            self.wake_at = 0.0
+        return effects
+
+    def addresses(self) -> list[str]:
+        """Members' addresses to dial, beside the configured ones."""
+        me = self.engine.identity
+        members = self.engine.registry.remaining()
+        return sorted({m.address for m in members if m.address and m.name != me.name})
+
+    def wants(self, address: str) -> bool:
+        """Whether dialing an address would help: not if it is this node, or a peer that is linked already."""
+        found = self.engine.leads_to(address)
+        if found is None:
+            return True
+        linked = {link.peer for link in self.engine.links.values() if not link.closing}
+        return found != self.replica and found not in linked
+
+    # Reads
+
+    def cell(self, keyspace: str, cell_path: bytes) -> Cell:
+        """The cell at a path. `NotReady` during the first bootstrap; `Damaged` for a wrong checksum."""
+        if keyspace in self._unready:
+            raise NotReady(f"keyspace {keyspace!r}: its first bootstrap is under way")
+        return self.store.cell(keyspace, cell_path)
+
+    def page(self, keyspace: str, prefix: bytes, after: bytes | None, limit: int) -> list[tuple[bytes, Cell]]:
+        """Up to ``limit`` cells under a prefix, past ``after``, in path order, from one snapshot."""
+        if keyspace in self._unready:
+            raise NotReady(f"keyspace {keyspace!r}: its first bootstrap is under way")
+        return self.store.page(keyspace, prefix, after, limit)
+
+    def status(self) -> dict[str, Any]:
+        """A plain, JSON-ready snapshot of this node as it knows itself and its peers."""
+        from .report import status  # the report reads a replica; importing it above would be a circle
+
+        return status(self)
+
+    def close(self) -> None:
+        """Let go of the store."""
+        self.store.close()
+
+
+__all__ = ["DEFAULT", "Close", "Replica"]

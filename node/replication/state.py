@@ -1,0 +1,51 @@
+"""A keyspace beside its cells: what it has delivered, what it has collected, what it knows of others."""
+
+from __future__ import annotations
+
+import msgspec
+
+from gossamer.crdt import Vector
+
+
+class Bootstrap(msgspec.Struct, frozen=True, array_like=True):
+    """A full exchange that is being received: whose, within which vector, and how far it has come."""
+
+    sender: bytes
+    vector: bytes
+    """The sender's delivered vector when it began, encoded: what is claimed at the end."""
+    reached: bytes
+    """Every path up to this one is done."""
+    is_first: bool
+    """The keyspace held nothing but events of its own before: there is nothing to read yet."""
+
+
+class State:
+    """What a keyspace is beside its cells, as of one commit. Not changed once committed."""
+
+    __slots__ = ("bootstrap", "debt", "delivered", "digest", "horizon", "peers")
+
+    def __init__(self) -> None:
+        self.delivered = Vector()
+        """The events whose effect this node's cells include."""
+        self.digest = 0
+        """Sum of the cells' weights, mod 2^128."""
+        self.horizon = Vector()
+        """The events whose index rows may have been collected: a prefix a replica."""
+        self.debt = Vector()
+        """Events that cells of an unfinished bootstrap show and `delivered` lacks; empty when whole."""
+        self.bootstrap: Bootstrap | None = None
+        """The full exchange being received, if one is."""
+        self.peers: dict[bytes, Vector] = {}
+        """Replica id -> what it had delivered at a moment whose whole state is included here."""
+
+    def copy(self) -> State:
+        twin = State()
+        twin.delivered, twin.digest = self.delivered.copy(), self.digest
+        twin.horizon, twin.debt, twin.peers = self.horizon.copy(), self.debt.copy(), dict(self.peers)
+        twin.bootstrap = self.bootstrap
+        return twin
+
+    @property
+    def is_whole(self) -> bool:
+        """No bootstrap is unfinished: the vector says all that the cells show, and may be told to others."""
+        return not self.debt or self.delivered.covers(self.debt)

@@ -1,0 +1,102 @@
+"""A node's status as plain data: what it holds, who its members are, and what each side lacks of the other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gossamer.crdt import Vector, vector
+
+from .replication import stability
+
+if TYPE_CHECKING:
+    from .replica import Replica
+
+
+def status(replica: Replica) -> dict[str, Any]:
+    """Replica, members, links, and per keyspace the vector, digest, cells, and what each peer lacks."""
+    engine = replica.engine
+    return {
+        "replica": replica.replica.hex(),
+        "name": engine.identity.name,
+        "cluster": engine.identity.cluster,
+        "old_replicas": [i.hex() for i in engine.old_ids],
+        "forgotten": engine.is_forgotten,
+        "members": members(replica),
+        "keyspaces": {name: _keyspace(replica, name) for name in replica.store.keyspaces()},
+        "store_bytes": replica.store.size(),
+    }
+
+
+def members(replica: Replica) -> list[dict[str, Any]]:
+    """The registry, with who is linked now."""
+    engine = replica.engine
+    linked = {link.peer for link in engine.links.values() if link.hello and not link.closing}
+    sealed = engine.registry.sealed()
+    return [
+        {
+            "name": m.name,
+            "replica": m.replica.hex(),
+            "address": m.address,
+            "keyspaces": sorted(m.keyspaces),
+            "state": _member_state(m.is_forgotten, m.is_removed, m.replica, replica.replica, linked),
+            "old_replicas": sorted(i.hex() for i in m.ids if i != m.replica),
+            "sealed": sorted(i.hex() for i in m.ids if i in sealed),
+        }
+        for m in sorted(engine.registry.members.values(), key=lambda m: m.name)
+    ]
+
+
+def _member_state(forgotten: bool, removed: bool, member: bytes, me: bytes, linked: set[bytes]) -> str:
+    if forgotten:
+        return "forgotten"
+    if removed:
+        return "removed"
+    if member == me:
+        return "self"
+    return "linked" if member in linked else "away"
+
+
+def _keyspace(replica: Replica, name: str) -> dict[str, Any]:
+    state = replica.store.state(name)
+    cells, rows = replica.store.count(name)
+    engine = replica.engine
+    ids = stability.counted(state, replica.replica, engine.registry, name, engine.linked(name))
+    return {
+        "delivered": vector_of(state.delivered),
+        "events": state.delivered.count(),
+        "digest": f"{state.digest:032x}",
+        "cells": cells,
+        "rows": rows,
+        "ready": not (state.bootstrap and state.bootstrap.is_first and not state.is_whole),
+        "catching_up": not state.is_whole or _is_behind(replica, name),
+        "digest_mismatches": engine.mismatches.get(name, 0),
+        "held_back_by": [i.hex() for i in stability.held_back_by(state, ids)],
+        "peers": _peers(replica, name),
+    }
+
+
+def _is_behind(replica: Replica, name: str) -> bool:
+    delivered = replica.store.state(name).delivered
+    shared = [link.shared.get(name) for link in replica.engine.links.values()]
+    return any(s and s.theirs is not None and not delivered.covers(s.theirs) for s in shared)
+
+
+def _peers(replica: Replica, name: str) -> dict[str, dict[str, Any]]:
+    delivered = replica.store.state(name).delivered
+    out: dict[str, dict[str, Any]] = {}
+    for link in replica.engine.links.values():
+        shared = link.shared.get(name)
+        if link.hello is None or shared is None or shared.theirs is None:
+            continue
+        out[link.hello.name] = {
+            "replica": link.peer.hex(),
+            "lacks": delivered.minus(shared.theirs).count(),
+            "ahead": shared.theirs.minus(delivered).count(),
+            "unacknowledged_batches": len(shared.unacked),
+        }
+    return out
+
+
+def vector_of(of: Vector) -> dict[str, list[list[int]]]:
+    """A vector as JSON: replica id in hex -> ``[[first, last], …]``."""
+    return {r.hex(): [list(pair) for pair in vector.pairs(of.intervals(r))] for r in of.replicas()}

@@ -1,0 +1,148 @@
+"""A node of a simulated cluster: the real engine over a real store, without threads and sockets."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from gossamer.crdt import Cell, Dot
+
+from ..backend import Op
+from ..errors import Closed
+from ..handles import Keyspace, Transaction
+from ..handles.space import Space
+from ..replica import DEFAULT, Replica
+from ..replication.engine import Identity
+from ..store import Store
+from ..turns import Effect, Input, Instant, Result, Tick, Write
+
+MAP_BYTES = 256 * 1024 * 1024
+PAGE_CELLS = 100
+
+
+class SimulatedNode(Space):
+    """A node's handles, in simulated time. Writes commit at once; they reach others as the clock moves on."""
+
+    def __init__(
+        self,
+        name: str,
+        directory: Path,
+        rng: random.Random,
+        clock: Callable[[], Instant],
+        perform: Callable[[SimulatedNode, list[Effect]], None],
+        keyspaces: Sequence[str],
+    ) -> None:
+        super().__init__(self, DEFAULT)
+        self.name = name
+        self.directory = directory
+        self.keyspaces = tuple(keyspaces)
+        self._rng, self._clock, self._perform = rng, clock, perform
+        self._core: Replica | None = None
+        self._identity: tuple[bytes, list[bytes]] = (rng.randbytes(8), [])
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it runs."""
+        return self._core is not None
+
+    @property
+    def core(self) -> Replica:
+        """The running replica. `Closed` if the node was killed."""
+        if self._core is None:
+            raise Closed(f"node {self.name} is not running")
+        return self._core
+
+    def start(self) -> None:
+        """Open the store, as it was left."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        store = Store(self.directory, map_bytes=MAP_BYTES, sync=False)
+        replica, old = self._identity
+        identity = Identity(replica, self._rng.randbytes(8), self.name, self.name, "simulated")
+        self._core = Replica(
+            store,
+            identity,
+            self.keyspaces,
+            old_ids=old,
+            new_id=lambda: self._rng.randbytes(8),
+            on_new_id=self._keep_identity,
+        )
+
+    def _keep_identity(self, replica: bytes, old: list[bytes], _reason: str) -> None:
+        self._identity = (replica, list(old))
+
+    def take_new_identity(self) -> None:
+        """What opening a directory in doubt does: go on as another replica. Only while it is not running."""
+        replica, old = self._identity
+        self._identity = (self._rng.randbytes(8), [*old, replica])
+
+    def stop(self) -> None:
+        """End it at once: what was not committed is gone."""
+        core, self._core = self.core, None
+        core.close()
+
+    def turn(self, inputs: Sequence[Input], *, is_last: bool = False) -> list[Any]:
+        """One turn, and then all that it wants sent; with ``is_last`` the node dies between the two."""
+        results = self.core.turn(inputs, self._clock())
+        if is_last:
+            self.stop()
+        else:
+            self.flush()
+        return results
+
+    def flush(self) -> None:
+        """Send what there is to send."""
+        while self._core is not None and (effects := self._core.outbox(self._clock())):
+            self._perform(self, effects)
+
+    def tick(self) -> None:
+        """Upkeep, and whatever waited for the time."""
+        self.turn([Tick()])
+
+    # Backend
+
+    def cell(self, keyspace: str, cell_path: bytes) -> Cell:
+        return self.core.cell(keyspace, cell_path)
+
+    def scan(self, keyspace: str, prefix: bytes) -> Iterator[tuple[bytes, Cell]]:
+        after: bytes | None = None
+        while page := self.core.page(keyspace, prefix, after, PAGE_CELLS):
+            yield from page
+            after = page[-1][0]
+
+    def write(self, keyspace: str, ops: Sequence[Op]) -> Dot | None:
+        result: Result = self.turn([Write(keyspace, ops)])[0]
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    async def acell(self, keyspace: str, cell_path: bytes) -> Cell:
+        return self.cell(keyspace, cell_path)
+
+    async def ascan(self, keyspace: str, prefix: bytes) -> list[tuple[bytes, Cell]]:
+        return list(self.scan(keyspace, prefix))
+
+    async def awrite(self, keyspace: str, ops: Sequence[Op]) -> Dot | None:
+        return self.write(keyspace, ops)
+
+    # Beside the handles
+
+    def keyspace(self, name: str) -> Keyspace:
+        """The handles of another keyspace, which this node hosts from now on."""
+        if name not in self.keyspaces:
+            self.keyspaces = (*self.keyspaces, name)
+            self.core.host(name)
+            self.flush()
+        return Keyspace(self, name)
+
+    def transaction(self) -> Transaction:
+        """Writes that stand or fall together."""
+        return Transaction(self, DEFAULT)
+
+    def status(self) -> dict[str, Any]:
+        """A plain snapshot, as a real node's."""
+        return self.core.status()
+
+    def __repr__(self) -> str:
+        return f"<node {self.name}{'' if self.is_alive else ' (down)'}>"

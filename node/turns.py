@@ -1,0 +1,104 @@
+"""What goes into a node's one single-threaded core, and what comes out: the contract of `Replica`.
+
+Who may do what, when? The writer thread alone calls `Core.turn` and `Core.outbox`. A turn is one durable
+transaction for all its inputs; what it leaves to be sent is asked for after it, so nothing is ever sent or
+acknowledged that is not committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+from gossamer.crdt import Cell, Dot
+
+from .backend import Op
+
+
+class Instant(NamedTuple):
+    """One moment, by the wall (for stamps) and by a clock that only goes forward (for deadlines)."""
+
+    wall: int
+    """Microseconds since 1970."""
+    mono: float
+    """Seconds since some moment."""
+
+
+class Write(NamedTuple):
+    """A transaction of this node's own."""
+
+    keyspace: str
+    ops: Sequence[Op]
+
+
+class Connected(NamedTuple):
+    """A link opened: ``dialed`` is the address this node dialed, None if the peer did."""
+
+    link: int
+    dialed: str | None
+
+
+class Received(NamedTuple):
+    """A message came in on a link."""
+
+    link: int
+    body: bytes
+
+
+class Disconnected(NamedTuple):
+    """A link is gone, for whatever reason, `Close` included. Comes once for each `Connected`."""
+
+    link: int
+
+
+class Tick(NamedTuple):
+    """``wake_at`` has come."""
+
+
+Input = Write | Connected | Received | Disconnected | Tick
+Result = Dot | None | Exception
+
+
+class Send(NamedTuple):
+    """Send a message on a link. Order on one link is kept."""
+
+    link: int
+    body: bytes
+
+
+class Close(NamedTuple):
+    """End a link and tell the peer why, after what was sent on it before."""
+
+    link: int
+    reason: str
+
+
+Effect = Send | Close
+
+
+class Core(Protocol):
+    """The store and the engine of one node."""
+
+    wake_at: float
+    """``mono`` at which a turn of `Tick` is wanted next."""
+
+    def turn(self, inputs: Sequence[Input], now: Instant) -> Sequence[Result]:
+        """Commit all inputs in one durable transaction. An exception in a result is that input's alone."""
+
+    def outbox(self, now: Instant) -> Sequence[Effect]:
+        """What to send now; asked for after each turn, and again until it is empty."""
+
+    def addresses(self) -> list[str]:
+        """Members' addresses to dial, beside the configured ones. Writer thread."""
+
+    def cell(self, keyspace: str, cell_path: bytes) -> Cell:
+        """The cell at a path. Any thread."""
+
+    def page(self, keyspace: str, prefix: bytes, after: bytes | None, limit: int) -> list[tuple[bytes, Cell]]:
+        """Up to ``limit`` cells under a prefix, past ``after``, in path order. Any thread."""
+
+    def status(self) -> dict[str, Any]:
+        """A plain, JSON-ready snapshot. Writer thread."""
+
+    def close(self) -> None:
+        """Let go of the directory. Nothing is called afterwards."""
