@@ -148,7 +148,8 @@ class Replica:
     def _refresh(self) -> None:
         """What is kept in memory of the last commit."""
         system = self.store.state(SYSTEM)
-        if system is not self._system_seen:
+        seen = self._system_seen
+        if seen is None or seen.delivered != system.delivered or system.bootstrap is not seen.bootstrap:
             self._system_seen = system
             with self.store.snapshot() as views:
                 self.engine.registry = registry.read(views(SYSTEM))
@@ -185,7 +186,7 @@ class Replica:
 
     def _collect(self, drafts: Callable[[str], Draft], name: str) -> None:
         state = self.store.state(name)
-        if name not in self._collecting and self._stable(name, state) == state.horizon:
+        if name not in self._collecting and state.horizon.covers(self._stable(name, state)):
             return
         where = self.engine.collect(drafts(name), name, self._collecting.get(name, b""))
         if where is None:
