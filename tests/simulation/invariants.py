@@ -1,0 +1,102 @@
+"""What must hold at a node after every step; the numbers are those of the list in ARCHITECTURE.md."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gossamer.crdt import TYPES, Cell, Vector, codec, path, vector
+from gossamer.crdt import cell as cells
+from gossamer.simulation import SimulatedNode
+from gossamer.store import record
+
+from .oracle import SPECS, Oracle
+
+KEYSPACE = "default"
+
+
+class Invariants:
+    """Watches a cluster through its whole history."""
+
+    def __init__(self, oracle: Oracle) -> None:
+        self.oracle = oracle
+        self._delivered: dict[tuple[str, bytes], Vector] = {}
+        self._digests: dict[bytes, int] = {}
+        self._payloads: dict[tuple[bytes, int, bytes], bytes] = {}
+        self.checks = 0
+
+    def check(self, node: SimulatedNode) -> None:
+        """`AssertionError` with the invariant's number."""
+        self.checks += 1
+        state = node.core.state(KEYSPACE)
+        with node.core.store.snapshot() as views:
+            view = views(KEYSPACE)
+            stored = dict(view.cells(b""))
+            self._own_events(node)
+            self._never_shrinks(node)
+            self._digest(node, stored)
+            self._one_dot_one_event(stored)
+            for cell_path, cell in stored.items():
+                for dot in cell.dots():
+                    assert dot in state.delivered or dot in state.debt, f"2: {node} shows {dot} undelivered"
+                for replica, seq in cell.context().items():
+                    is_indexed = cell_path in [p for _, p in view.event_rows((replica, seq))]
+                    is_known = seq <= state.horizon.last(replica) or state.debt.has(replica, seq)
+                    assert is_indexed or is_known, f"4: {node} has no row for {(replica, seq)}"
+        if state.is_whole:
+            self._whole_events(node)
+            self._values(node, stored)
+
+    def _own_events(self, node: SimulatedNode) -> None:
+        me = node.core.replica
+        made = self.oracle.made.get(me, 0)
+        has = node.core.state(KEYSPACE).delivered.intervals(me)
+        assert has == ((1, made) if made else ()), f"3, 10: {node} made {made} events and has {has}"
+
+    def _never_shrinks(self, node: SimulatedNode) -> None:
+        key, now = (node.name, node.core.replica), node.core.state(KEYSPACE).delivered
+        before = self._delivered.get(key)
+        assert before is None or now.covers(before), f"6: {node} had {before} and has {now}"
+        self._delivered[key] = now
+
+    def _digest(self, node: SimulatedNode, stored: dict[bytes, Cell]) -> None:
+        state = node.core.state(KEYSPACE)
+        total = sum(record.weight(p, c) for p, c in stored.items()) % record.DIGEST_MOD
+        assert total == state.digest, f"5: {node} stored a digest that its cells do not have"
+        if state.is_whole:
+            known = self._digests.setdefault(vector.encode(state.delivered), total)
+            assert known == total, f"5: {node} has {state.delivered} with another digest than was seen"
+
+    def _one_dot_one_event(self, stored: dict[bytes, Cell]) -> None:
+        for cell_path, cell in stored.items():
+            assert codec.decode(codec.encode(cell)) == cell
+            for entry in cell.live:
+                key = (entry.replica, entry.seq, cell_path)
+                known = self._payloads.setdefault(key, entry.payload)
+                assert known == entry.payload and not entry.others, f"7: two payloads for {key}"
+
+    def _whole_events(self, node: SimulatedNode) -> None:
+        delivered = node.core.state(KEYSPACE).delivered
+        for (replica, seq), paths in self.oracle.events.items():
+            if len(paths) > 1 and (replica, seq) not in delivered:
+                for cell_path in paths:
+                    top = self.oracle.tops(cell_path, delivered).get(replica, 0)
+                    assert top < seq, f"1, 10: {node} shows half of the event {(replica, seq)}"
+
+    def _values(self, node: SimulatedNode, stored: dict[bytes, Cell]) -> None:
+        delivered = node.core.state(KEYSPACE).delivered
+        for cell_path in self.oracle.by_path:
+            kind = path.kind_of(cell_path)
+            expected = SPECS[kind](self.oracle.visible(cell_path, delivered))
+            actual = value_of(kind, stored.get(cell_path, cells.EMPTY))
+            assert actual == expected, (
+                f"1, 9: {node} reads {path.to_text(cell_path)} as {actual}, its events say {expected}"
+            )
+
+
+def value_of(kind: str, cell: Cell) -> Any:
+    """What a node reads; a register with its siblings."""
+    value = TYPES[kind].value(cell)
+    if kind != "register":
+        return value
+    ordered = sorted(cell.live, key=lambda e: (e.payload[:8], e.replica), reverse=True)
+    return value, [TYPES[kind].value(cells.make([entry], ())) for entry in ordered]
