@@ -38,10 +38,10 @@ def one_by_one(ops: Sequence[Op], cells: dict[bytes, Cell], event: Event) -> dic
     table = dict(cells)
     for op in ops:
         under = [p for p in sorted(table) if p.startswith(op.path)] if op.method == CLEAR else []
-        for cell_path in under:
-            table |= expand([make_op(cell_path, "remove")], no_scan, table.__getitem__, event)
-        if op.method != CLEAR:
-            table |= expand([op], no_scan, lambda p: table.get(p, EMPTY), event)
+        singles = [make_op(p, "remove") for p in under] if op.method == CLEAR else [op]
+        for single in singles:
+            before = {single.path: table.get(single.path, EMPTY)}
+            table |= expand([single], no_scan, before.__getitem__, event)
     return table
 
 
