@@ -67,6 +67,15 @@ def test_concurrent_values_all_stand_until_resolved(pair: Pair) -> None:
     assert register.values() == ["late", "settled"]
 
 
+async def test_an_awaited_resolve_reads_no_more_than_its_handle_did(pair: Pair) -> None:
+    register = pair.a.mv_register("r")
+    assert await register.avalues() == []
+    pair.b.mv_register("r").set("late")
+    pair.meet()
+    await register.aresolve("settled")
+    assert await register.avalues() == ["late", "settled"]
+
+
 def test_equal_values_are_one_value_and_two_siblings(pair: Pair) -> None:
     pair.a.mv_register("r").set("x")
     pair.b.mv_register("r").set("x")

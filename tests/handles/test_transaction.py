@@ -211,6 +211,18 @@ def test_a_resolve_keeps_what_its_handle_has_not_read(space: Keyspace) -> None:
     assert sorted(register.values()) == ["second", "unread"]
 
 
+def test_two_handles_resolve_what_both_have_read(space: Keyspace) -> None:
+    space.mv_register("r").set("one")
+    with space.transaction() as tx:
+        early, late = tx.mv_register("r"), tx.mv_register("r")
+        early.values()
+        space.mv_register("r").set("two")
+        late.values()
+        early.resolve("first")
+        late.resolve("second")
+    assert space.mv_register("r").values() == ["second"]
+
+
 def test_as_many_cells_as_the_limit_and_no_more(space: Keyspace) -> None:
     with space.transaction() as tx:
         for number in range(TRANSACTION_CELLS_MAX):
@@ -249,5 +261,9 @@ def test_the_node_holds_a_transaction_to_its_limits_too(backend: MemoryBackend) 
         space.set("s").update(range(501))
     assert len(space.set("s")) == 501
     assert len(space.set("t")) == 0
+    quarter = "x" * (TRANSACTION_BYTES_MAX // 4)
+    with pytest.raises(LimitExceeded, match="bytes"):
+        names = [path.encode((("register", str(number)),)) for number in range(4)]
+        backend.write("default", [make_op(name, "set", (quarter,)) for name in names])
     with pytest.raises(LimitExceeded):
         backend.write("default", [make_op(path.encode((("set", "s"),)), CLEAR)] * (TRANSACTION_OPS_MAX + 1))
