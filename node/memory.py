@@ -12,7 +12,7 @@ import time
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator, Sequence
 
-from gossamer.crdt import EMPTY, Cell, Dot, Event, path
+from gossamer.crdt import EMPTY, Cell, Dot, Event, join, path
 
 from .apply import expand
 from .backend import Op
@@ -74,6 +74,17 @@ class MemoryBackend:
                 table.put(cell_path, cell)
             table.seq = event.seq
             return event.replica, event.seq
+
+    def merge(self, other: MemoryBackend) -> None:
+        """Take in all that ``other``, which must be of another replica, has: what gossip would bring here.
+
+        For tests of what one's code makes of concurrent writes.
+        """
+        with other._lock:
+            cells = [(k, p, c) for k, table in other._tables.items() for p, c in table.cells.items()]
+        with self._lock:
+            for keyspace, cell_path, cell in cells:
+                self._table(keyspace).put(cell_path, join(self.cell(keyspace, cell_path), cell))
 
     async def acell(self, keyspace: str, cell_path: bytes) -> Cell:
         return self.cell(keyspace, cell_path)

@@ -125,10 +125,7 @@ class Overlay:
         return queued, replaced
 
     def _last(self, cell_path: bytes) -> Op | None:
-        for op in reversed(self._ops):
-            if op.path == cell_path or (op.method == CLEAR and cell_path.startswith(op.path)):
-                return op
-        return None
+        return next((op for op in reversed(self._ops) if op.path == cell_path), None)
 
 
 def _resolved(earlier: Op, op: Op) -> Op:

@@ -36,7 +36,6 @@ class Set(MutableSet[Any]):
     """
 
     __slots__ = ("_backend", "_keyspace", "_path")
-    __hash__ = None  # type: ignore[assignment]  # as for every mutable set
 
     def __init__(self, backend: Backend, keyspace: str, set_path: bytes) -> None:
         self._backend = backend
@@ -79,6 +78,12 @@ class Set(MutableSet[Any]):
     async def __aiter__(self) -> AsyncIterator[Any]:
         for element in elements(await self._backend.ascan(self._keyspace, self._path)):
             yield element
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, AbstractSet):
+            return NotImplemented
+        own = list(self)  # one look at the set, where the inherited one takes three
+        return len(own) == len(other) and all(element in other for element in own)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
