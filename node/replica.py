@@ -48,20 +48,22 @@ class Replica:
         identity: Identity,
         keyspaces: Sequence[str] = (DEFAULT,),
         *,
+        peers: Sequence[str] = (),
         old_ids: Sequence[bytes] = (),
         new_id: Callable[[], bytes] | None = None,
         on_new_id: Callable[[bytes, list[bytes], str], None] | None = None,
     ) -> None:
-        """``new_id`` gives a fresh random replica id; ``on_new_id`` stores one: id, old ids, reason."""
+        """``peers`` are the addresses that were configured. ``new_id`` gives a fresh random replica id; ``on_new_id`` stores one: id, old ids, reason."""
         self.store = store
         for name in (SYSTEM, *keyspaces):
             store.host(name)
-        self.engine = Engine(identity, registry.Registry())
+        self.engine = Engine(identity, registry.Registry(), peers)
         self.engine.old_ids = list(old_ids)
         self._new_id, self._on_new_id = new_id, on_new_id
         self._system_seen: State | None = None
         self._unready: set[str] = set()
         self._collecting: dict[str, bytes] = {}
+        self._collected_under: dict[str, frozenset[bytes]] = {}
         self._upkeep_at = 0.0
         self.wake_at = 0.0
         self._refresh()
@@ -104,12 +106,12 @@ class Replica:
 
     @contextmanager
     def _drafts(self) -> Iterator[Callable[[str], Draft]]:
-        floors = self.engine.floors_kept()
+        may_return = self.engine.may_return()
         with self.store.transaction() as make:
 
             def drafts(name: str) -> Draft:
                 draft = make(name)
-                draft.keeps_floors_of = floors
+                draft.may_return = may_return
                 return draft
 
             yield drafts
@@ -186,8 +188,12 @@ class Replica:
 
     def _collect(self, drafts: Callable[[str], Draft], name: str) -> None:
         state = self.store.state(name)
-        if name not in self._collecting and state.horizon.covers(self._stable(name, state)):
-            return
+        waits_for = self.engine.may_return()
+        if name not in self._collecting:
+            is_done = self._collected_under.get(name) == waits_for
+            if is_done and state.horizon.covers(self._stable(name, state)):
+                return
+            self._collected_under[name] = waits_for
         where = self.engine.collect(drafts(name), name, self._collecting.get(name, b""))
         if where is None:
             self._collecting.pop(name, None)

@@ -20,6 +20,7 @@ def status(replica: Replica) -> dict[str, Any]:
         "name": engine.identity.name,
         "cluster": engine.identity.cluster,
         "old_replicas": [i.hex() for i in engine.old_ids],
+        "unmet_peers": engine.unmet(),
         "forgotten": engine.is_forgotten,
         "members": members(replica),
         "keyspaces": {name: _keyspace(replica, name) for name in replica.store.keyspaces()},

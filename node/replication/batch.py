@@ -196,19 +196,27 @@ def settled(draft: Draft, cell: Cell) -> Cell:
     for replica, seq in cell.context().items():
         if seq > state.horizon.last(replica) and not state.debt.has(replica, seq):
             return cell
-    return stripped(cell, draft.keeps_floors_of)
+    return cell if is_kept(cell, draft.may_return) else stripped(cell)
 
 
-def stripped(cell: Cell, keeps_floors_of: frozenset[bytes]) -> Cell:
+def is_kept(cell: Cell, may_return: frozenset[bytes]) -> bool:
+    """Whether a replica that may come back, with writes nobody has seen, still needs all of a stable cell.
+
+    It may have gone on adding to a sum whose floor is here, or have written *on* not knowing of the *off* here.
+    """
+    if not may_return:
+        return False
+    return any(d.replica in may_return for d in cell.dead if d.generation) or bool(
+        cell.live and cell.says_nothing
+    )
+
+
+def stripped(cell: Cell) -> Cell:
     """A cell whose whole context is stable, without what nobody needs any more.
 
-    A floor stays while a live entry of its generation stands, and for a replica that may come back with one.
+    A floor stays while a live entry of its generation stands.
     """
-    floors = {d.replica: d for d in cell.floors()}
-    kept = [d for d in cell.dead if d.replica in floors or (d.generation and d.replica in keeps_floors_of)]
-    if not kept and cell.says_nothing:
-        return EMPTY
-    return cells.make(cell.live, kept)
+    return EMPTY if cell.says_nothing else cells.make(cell.live, cell.floors())
 
 
 def claim_of(message: Batch, ids: list[bytes], gained: Vector) -> Vector | None:

@@ -10,7 +10,7 @@ called after the commit, says what to send. So what is sent or acknowledged is a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -60,8 +60,9 @@ class Identity(NamedTuple):
 class Engine:
     """Links to peers, and what goes over them. One thread calls it."""
 
-    def __init__(self, identity: Identity, registry_: Registry) -> None:
+    def __init__(self, identity: Identity, registry_: Registry, peers: Sequence[str] = ()) -> None:
         self.identity = identity
+        self.peers = tuple(peers)
         self.registry = registry_
         self.links: dict[int, Link] = {}
         self.is_disowned: str | None = None
@@ -108,6 +109,11 @@ class Engine:
         self.old_ids.append(self.identity.replica)
         self.identity, self.is_disowned, self.has_registered = identity, None, False
         self.close_all("this node has taken a new replica id")
+
+    def unmet(self) -> list[str]:
+        """Configured peers that were never met. What they may have written is not known, so nothing is stable yet."""
+        known = {m.address for m in self.registry.members.values()} | set(self._found)
+        return [address for address in self.peers if address not in known]
 
     def leads_to(self, address: str) -> bytes | None:
         """The replica id that was found at an address, if it was dialed before."""
@@ -530,12 +536,12 @@ class Engine:
         state = draft.state
         ids = stability.counted(state, self.identity.replica, self.registry, keyspace, self.linked(keyspace))
         stable = stability.stable(state, ids)
-        if not state.is_whole or not stable:
+        if not state.is_whole or not stable or self.unmet():
             return None
         return stability.collect(draft, stable, after, limits.COLLECT_ROWS)
 
-    def floors_kept(self) -> frozenset[bytes]:
-        """Replicas that may yet come back with entries that only a floor answers."""
+    def may_return(self) -> frozenset[bytes]:
+        """Replicas that do not count for stability and may yet come back with writes that nobody has seen."""
         return frozenset((self.registry.removed() | self.registry.old()) - self.registry.sealed())
 
     def duties(self, states: dict[str, State], now: float) -> list[Op]:

@@ -77,9 +77,9 @@ def collect(draft: Draft, stable_: Vector, after: bytes, rows: int) -> bytes | N
 def _collect_event(draft: Draft, dot: tuple[bytes, int], stable_: Vector) -> bytes:
     for grouped, cell_path in draft.event_rows(dot):
         cell = draft.cell(cell_path)
-        if is_stable(cell, stable_):
-            draft.put(cell_path, batch.stripped(cell, draft.keeps_floors_of))
-            draft.drop_row(dot, grouped, cell_path)
-        elif not grouped and cell.context().get(dot[0], 0) != dot[1]:
+        if not grouped and cell.context().get(dot[0], 0) != dot[1]:
             draft.drop_row(dot, grouped, cell_path)  # stale: a newer row of the same replica stands for it
+        elif is_stable(cell, stable_) and not batch.is_kept(cell, draft.may_return):
+            draft.put(cell_path, batch.stripped(cell))
+            draft.drop_row(dot, grouped, cell_path)
     return dot[0] + (dot[1] + 1).to_bytes(8, "big")

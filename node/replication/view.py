@@ -27,7 +27,7 @@ class View(Protocol):
 class Draft(View, Protocol):
     """A keyspace inside the writer's transaction: all of it commits, or none."""
 
-    keeps_floors_of: frozenset[bytes]
+    may_return: frozenset[bytes]
 
     def put(self, cell_path: bytes, new: Cell, grouped: Iterable[Dot] = ()) -> None: ...
     def add_group(self, dot: Dot, paths: Iterable[bytes]) -> None: ...

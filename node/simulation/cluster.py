@@ -57,8 +57,9 @@ class Cluster:
         self._root = Path(tempfile.mkdtemp(prefix="gossamer-", dir=memory if memory.is_dir() else None))
         self._keyspaces = tuple(keyspaces)
         self.nodes: list[SimulatedNode] = []
-        for _ in range(count):
-            self.add()
+        names = [f"n{index}" for index in range(count)]
+        for name in names:
+            self.add([other for other in names if other != name])
 
     def __enter__(self) -> Self:
         return self
@@ -75,9 +76,11 @@ class Cluster:
                 node.stop()
         shutil.rmtree(self._root, ignore_errors=True)
 
-    def add(self) -> SimulatedNode:
-        """One more node, empty, started and connected to the others."""
+    def add(self, peers: Sequence[str] | None = None) -> SimulatedNode:
+        """One more node, empty, started and connected to the others; ``peers`` are those it is configured with."""
         index = len(self.nodes)
+        if peers is None:
+            peers = [node.name for node in self.nodes]
         node = SimulatedNode(
             f"n{index}",
             self._root / f"n{index}",
@@ -87,6 +90,7 @@ class Cluster:
             ),
             self._perform,
             self._keyspaces,
+            peers,
         )
         self.nodes.append(node)
         self.restart(node)

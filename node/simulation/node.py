@@ -33,11 +33,13 @@ class SimulatedNode(Space):
         clock: Callable[[], Instant],
         perform: Callable[[SimulatedNode, list[Effect]], None],
         keyspaces: Sequence[str],
+        peers: Sequence[str],
     ) -> None:
         super().__init__(self, DEFAULT)
         self.name = name
         self.directory = directory
         self.keyspaces = tuple(keyspaces)
+        self.peers = tuple(peers)
         self._rng, self._clock, self._perform = rng, clock, perform
         self._core: Replica | None = None
         self._identity: tuple[bytes, list[bytes]] = (rng.randbytes(8), [])
@@ -64,6 +66,7 @@ class SimulatedNode(Space):
             store,
             identity,
             self.keyspaces,
+            peers=self.peers,
             old_ids=old,
             new_id=lambda: self._rng.randbytes(8),
             on_new_id=self._keep_identity,

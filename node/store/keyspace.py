@@ -121,8 +121,8 @@ class Draft(View):
         self._rows: dict[tuple[bytes, bytes], bool] = {}  # (key, value) -> put, or delete
         self._groups: dict[tuple[bytes, bytes], bool] = {}
         self._peers: set[bytes] = set()
-        self.keeps_floors_of: frozenset[bytes] = frozenset()
-        """Replicas that may come back with a live entry: their floors are not collected."""
+        self.may_return: frozenset[bytes] = frozenset()
+        """Replicas that may come back with writes that nobody here has seen."""
         self.has_changed = False
 
     def cell(self, cell_path: bytes) -> Cell:
