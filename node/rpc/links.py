@@ -34,6 +34,7 @@ class Links:
         self._writer, self._timing = writer, timing
         self._links: dict[int, Link] = {}
         self._numbers = count(1)
+        self._closed: str | None = None
         self._loop = asyncio.get_running_loop()
 
     def dispatch(self, effects: Sequence[Effect]) -> None:
@@ -45,6 +46,8 @@ class Links:
 
     async def run(self, stream: Stream, dialed: str | None) -> str:
         """The whole life of a link; the reason why it ended."""
+        if self._closed is not None:
+            return self._closed
         link = Link(next(self._numbers), stream, self._writer, self._timing)
         self._links[link.number] = link
         try:
@@ -60,7 +63,8 @@ class Links:
         return len(self._links) >= LINKS_MAX
 
     def end_all(self, reason: str) -> None:
-        """End every link now."""
+        """End every link now, and each that comes later at once."""
+        self._closed = reason
         for link in self._links.values():
             link.end(reason)
 

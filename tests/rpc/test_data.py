@@ -17,6 +17,7 @@ import gossamer
 from gossamer import Closed, LimitExceeded, NotReady, OutcomeUnknown, Refused, StoreFull, Unreachable
 from gossamer.backend import make_op
 from gossamer.crdt import Cell, Entry, path, values
+from gossamer.limits import PAGE_BYTES
 from gossamer.proto import data_pb2 as pb
 from gossamer.proto import data_pb2_grpc
 from gossamer.rpc import Client
@@ -86,13 +87,17 @@ def test_a_transaction_is_one_event(core: StandIn, client: Client) -> None:
     assert [len(given.ops) for given in core.log if isinstance(given, Write)] == [2]
 
 
-def test_a_scan_of_many_pages_is_whole_and_in_order(client: Client, node: gossamer.Node) -> None:
+def test_a_scan_of_many_pages_is_whole_and_in_order(
+    client: Client, node: gossamer.Node, stub: data_pb2_grpc.DataStub
+) -> None:
     names = [f"{i:04}" for i in range(1200)]
     for start in range(0, len(names), 300):
         with node.transaction() as tx:
             for name in names[start : start + 300]:
                 tx.register(name).set("x" * 1000)
     assert list(client.keys()) == [f"register:{name}" for name in names]
+    pages = list(stub.Scan(pb.ScanRequest(keyspace="default"), timeout=DEADLINE_S))
+    assert max(page.ByteSize() for page in pages) < 2 * PAGE_BYTES < 1_000_000
 
 
 def test_a_cell_larger_than_a_message_is_read(core: StandIn, client: Client) -> None:

@@ -119,6 +119,14 @@ def test_a_batch_before_hello_ends_the_link_with_the_reason() -> None:
         core.wait(lambda: not core.open_links, "the end")
 
 
+def test_a_node_that_closes_tells_its_peers() -> None:
+    with accepting() as (node, core, call):
+        call.send(Frame(message=HELLO))
+        core.wait(lambda: bool(core.greeted), "the link")
+        node.close()
+        assert "closing" in call.ended()
+
+
 def test_garbage_after_hello_ends_the_link_and_names_the_part() -> None:
     with accepting() as (_, core, call):
         call.send(Frame(message=HELLO))
@@ -172,7 +180,8 @@ def test_empty_parts_are_refused() -> None:
 
 
 def test_a_core_that_sends_more_than_a_link_may_hold_loses_the_link() -> None:
-    with pair() as (node_a, a, _, _):
+    with pair() as (node_a, a, _, b):
+        b._merge = lambda body: None  # type: ignore[method-assign]  # they are no batches
         send_all(node_a, a, [bytes(MESSAGE_BYTES_MAX)] * (LINK_QUEUE_BYTES_MAX // MESSAGE_BYTES_MAX + 1))
         a.wait(lambda: len([g for g in a.log if isinstance(g, Connected)]) > 1, "another link")
 

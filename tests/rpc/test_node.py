@@ -50,6 +50,10 @@ def test_two_nodes_that_dial_each_other_keep_one_link(tmp_path: Path) -> None:
         b.counter("sold").add(1)
         eventually(lambda: a.counter("sold").value() == 2 == b.counter("sold").value(), "the sum")
         eventually(lambda: open_links(a) == 1 == open_links(b), "one link")
+        made = links_made(a) + links_made(b)
+        for _ in range(10):  # five times the longest wait between two attempts
+            threading.Event().wait(FAST.beat_s)
+        assert links_made(a) + links_made(b) == made + 2
 
 
 def test_a_third_node_is_learned_from_the_second(tmp_path: Path) -> None:
@@ -143,6 +147,12 @@ def test_a_wrong_setting_is_named_with_its_value(
     with pytest.raises(error, match=words):
         gossamer.open(tmp_path / "never", **given)
     assert not (tmp_path / "never").exists()
+
+
+def links_made(node: gossamer.Node) -> int:
+    """The next link's number, which is used up."""
+    assert node._shell is not None
+    return next(node._shell._links._numbers)
 
 
 def open_links(node: gossamer.Node) -> int:

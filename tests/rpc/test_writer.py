@@ -8,6 +8,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from queue import SimpleQueue
+from typing import Any
 
 import pytest
 
@@ -107,15 +109,35 @@ def test_after_a_failed_store_nothing_is_written_any_more(core: StandIn, writer:
 
 def test_close_finishes_what_was_accepted_and_refuses_the_rest(core: StandIn, writer: Writer) -> None:
     gate = Gate(core)
-    tickets = [writer.submit(ADD) for _ in range(50)]
+    tickets = [writer.submit(ADD) for _ in range(3 * GROUP_MAX)]
     closing = threading.Thread(target=writer.close)
     closing.start()
+    while not writer.is_done_for:
+        assert gate.entered.wait(DEADLINE_S)
     gate.opened.set()
     closing.join(DEADLINE_S)
-    assert [ticket.result(DEADLINE_S)[1] for ticket in tickets] == list(range(1, 51))
+    assert [ticket.result(DEADLINE_S)[1] for ticket in tickets] == list(range(1, 3 * GROUP_MAX + 1))
     with pytest.raises(Closed):
         writer.submit(ADD)
     writer.close()
+
+
+def test_a_write_that_slips_in_as_the_thread_ends_is_refused_and_does_not_hang(core: StandIn) -> None:
+    writer = Writer(core, now, lambda effects: None)
+    writer.start()
+
+    class Late(SimpleQueue[Any]):
+        def put(self, item: Any, *_: object) -> None:
+            if item is not None:  # accepted, and before it is queued the writer is closed
+                writer.close()
+            super().put(item)
+
+    late = Late()
+    first = writer._queue
+    writer._queue = late
+    first.put(None)  # have the thread look at the other queue
+    with pytest.raises(Closed):
+        writer.submit(ADD).result(DEADLINE_S)
 
 
 def test_writers_that_race_with_close_all_get_an_outcome(core: StandIn) -> None:
@@ -197,13 +219,14 @@ def test_the_core_is_woken_when_it_asked_for_it(core: StandIn, writer: Writer) -
     core.wait(lambda: Tick() in core.log, "a tick")
 
 
-def test_a_core_that_is_always_due_does_not_keep_the_thread_spinning(core: StandIn, writer: Writer) -> None:
-    """A thousand ticks a second at most: the clock here stands still between them."""
+def test_a_core_that_is_always_due_does_not_keep_the_thread_spinning(core: StandIn) -> None:
+    """A thousand ticks a second at most; the clock here moves a tenth of a millisecond in all."""
     instants = iter(range(1, 1000))
     core.wake_at = 0.0
-    frozen = Writer(core, lambda: Instant(0, next(instants) * 1e-5), lambda effects: None)
-    frozen.submit(ADD).result(DEADLINE_S)
-    frozen.close()
+    writer = Writer(core, lambda: Instant(0, next(instants) * 1e-7), lambda effects: None)
+    for _ in range(10):
+        writer.submit(ADD).result(DEADLINE_S)
+    writer.close()
     assert core.log.count(Tick()) <= 1
 
 
