@@ -58,6 +58,8 @@ class Gathering:
 
     def _closure(self, cell_path: bytes) -> Iterable[bytes]:
         for dot in self._view.groups(cell_path):
+            if dot in self._view.state.horizon:
+                continue  # some of its rows may be gone: a peer that lacks it gets it by a full exchange
             if dot not in self.content.groups and dot not in self._theirs:
                 paths = self._view.event_paths(dot)
                 self.content.groups[dot] = paths
