@@ -183,10 +183,10 @@ class Replica:
         if ops:
             self._commit(drafts(SYSTEM), ops, now)
         for name in states:
-            self._collect(drafts, name)
+            self._collect(drafts, name, now)
         self._upkeep_at = now.mono + (0.0 if self._collecting else limits.COLLECT_EVERY_S)
 
-    def _collect(self, drafts: Callable[[str], Draft], name: str) -> None:
+    def _collect(self, drafts: Callable[[str], Draft], name: str, now: Instant) -> None:
         state = self.store.state(name)
         waits_for = self.engine.may_return()
         if name not in self._collecting:
@@ -194,7 +194,9 @@ class Replica:
             if is_done and state.horizon.covers(self._stable(name, state)):
                 return
             self._collected_under[name] = waits_for
-        where = self.engine.collect(drafts(name), name, self._collecting.get(name, b""))
+        where, silent = self.engine.collect(drafts(name), name, self._collecting.get(name, b""))
+        for cell_path in dict.fromkeys(silent):
+            self._commit(drafts(name), [Op(cell_path, "remove", (), ())], now)
         if where is None:
             self._collecting.pop(name, None)
         else:

@@ -202,23 +202,17 @@ def settled(draft: Draft, cell: Cell) -> Cell:
 
 
 def is_kept(cell: Cell, may_return: frozenset[bytes]) -> bool:
-    """Whether a replica that may come back, with writes nobody has seen, still needs all of a stable cell.
-
-    It may have gone on adding to a sum whose floor is here, or have written *on* not knowing of the *off* here.
-    """
-    if not may_return:
-        return False
-    return any(d.replica in may_return for d in cell.dead if d.generation) or bool(
-        cell.live and cell.says_nothing
-    )
+    """Whether a replica that may come back, with writes nobody has seen, still needs a floor of a stable cell."""
+    return bool(may_return) and any(d.replica in may_return for d in cell.dead if d.generation)
 
 
 def stripped(cell: Cell) -> Cell:
     """A cell whose whole context is stable, without what nobody needs any more.
 
-    A floor stays while a live entry of its generation stands.
+    A floor stays while a live entry of its generation stands. Live entries stay, even such as only say *off*:
+    another node may still have them when a write that did not see them arrives there.
     """
-    return EMPTY if cell.says_nothing else cells.make(cell.live, cell.floors())
+    return cells.make(cell.live, cell.floors()) if cell.live else EMPTY
 
 
 def claim_of(message: Batch, ids: list[bytes], gained: Vector) -> Vector | None:

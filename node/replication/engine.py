@@ -259,6 +259,7 @@ class Engine:
         self, draft: Draft, link: Link, shared: Shared, early: tuple[Vector, Vector, bytes, bool, bytes]
     ) -> None:
         """Both ends host the keyspace from here on."""
+        shared.quiet_state = None
         shared.theirs, shared.their_horizon, shared.their_digest, shared.their_whole, shared.resume = early
         self._prove(draft.state, link, shared.theirs)
         if link.peer not in draft.state.peers:
@@ -285,6 +286,7 @@ class Engine:
         if shared is None or shared.theirs is None:
             raise ProtocolError("a keyspace that is not shared on this link")
         self.heard[link.peer] = now
+        shared.quiet_state = None
         draft = drafts(shared.name)
         if isinstance(message, Ask):
             shared.is_asked = True
@@ -531,14 +533,18 @@ class Engine:
 
     # Collection and duties
 
-    def collect(self, draft: Draft, keyspace: str, after: bytes) -> bytes | None:
-        """One step of collection from row key ``after`` on; where to go on, None at the end."""
+    def collect(self, draft: Draft, keyspace: str, after: bytes) -> tuple[bytes | None, list[bytes]]:
+        """One step of collection from row key ``after`` on; where to go on, None at the end, and what to remove."""
         state = draft.state
         ids = stability.counted(state, self.identity.replica, self.registry, keyspace, self.linked(keyspace))
         stable = stability.stable(state, ids)
         if not state.is_whole or not stable or self.unmet():
-            return None
-        return stability.collect(draft, stable, after, limits.COLLECT_ROWS)
+            return None, []
+        where, silent = stability.collect(draft, stable, after, limits.COLLECT_ROWS)
+        if self.may_return():
+            return where, []  # who comes back may have written *on* not knowing of the *off*
+        me, members = self.identity.replica, self.registry.current() | {self.identity.replica}
+        return where, [at for at in silent if stability.sweeper(draft.cell(at), members) == me]
 
     def may_return(self) -> frozenset[bytes]:
         """Replicas that do not count for stability and may yet come back with writes that nobody has seen."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from gossamer.crdt import Vector
 
 from .messages import NUMBERS, Hello, Message
+from .state import State
 
 
 @dataclass
@@ -60,6 +61,10 @@ class Shared:
     has_asked: bool = False
     tell_at: float | None = None
     digest_at: float = 0.0
+    quiet_until: float = 0.0
+    """Until then, unless a message comes or a commit changes our state, there is nothing to say."""
+    quiet_state: State | None = None
+    quiet_aged: Vector | None = None
     peers_told: dict[bytes, Vector] = field(default_factory=dict)
 
     def __str__(self) -> str:

@@ -30,6 +30,22 @@ class Sender:
 
     def messages(self, link: Link, shared: Shared, view: View, aged: Vector, now: float) -> Iterator[Message]:
         """What to send now of one keyspace; at most one batch, so that links take turns."""
+        is_same = shared.quiet_state is view.state and shared.quiet_aged is aged and not shared.acks_due
+        if is_same and now < shared.quiet_until:
+            self._engine.wake(shared.quiet_until)
+            return
+        shared.quiet_until = now + limits.IDLE_S
+        found = list(self._due(link, shared, view, aged, now))
+        yield from found
+        shared.quiet_state, shared.quiet_aged = view.state, aged
+        self._engine.wake(0.0 if found else shared.quiet_until)
+        if found:
+            shared.quiet_state = None
+
+    def _wake(self, shared: Shared, at: float) -> None:
+        shared.quiet_until = min(shared.quiet_until, at)
+
+    def _due(self, link: Link, shared: Shared, view: View, aged: Vector, now: float) -> Iterator[Message]:
         if shared.acks_due:
             yield self._ack(link, shared, view)
         if not view.state.is_whole:
@@ -76,7 +92,7 @@ class Sender:
             waited_until = link.progress_at + limits.ACK_TIMEOUT_S
             if now >= waited_until:
                 self._engine.close(link, f"no acknowledgement for {limits.ACK_TIMEOUT_S:g} s")
-            self._engine.wake(waited_until)
+            self._wake(shared, waited_until)
         else:
             link.progress_at = now
         full = len(shared.unacked) >= limits.WINDOW_BATCHES or sum(shared.unacked) >= limits.WINDOW_BYTES
@@ -87,7 +103,7 @@ class Sender:
         assert exchange is not None and theirs is not None
         if not exchange.is_full and not theirs.covers(view.state.horizon):
             shared.exchange = None  # rows that the peer needs were collected meanwhile
-            self._engine.wake(0.0)
+            self._wake(shared, 0.0)
             return None
         gathering = batch.Gathering(view, theirs)
         full = self._scan_cells(exchange, gathering, view) if exchange.is_full else None
@@ -110,8 +126,6 @@ class Sender:
         gained = numbering.flat(gain)
         message = Batch(0, shared.number, numbering.table(), gained, claim, cells, groups, full)
         shared.unacked.append(content.size)
-        if not exchange.is_over:
-            self._engine.wake(0.0)
         return message
 
     def _scan_rows(self, exchange: Exchange, gathering: batch.Gathering, view: View, theirs: Vector) -> None:
@@ -167,12 +181,14 @@ class Sender:
         if state.delivered != shared.told:
             shared.tell_at = now + limits.TELL_AFTER_S if shared.tell_at is None else shared.tell_at
             if now < shared.tell_at:
-                self._engine.wake(shared.tell_at)
+                self._wake(shared, shared.tell_at)
                 return
             yield self._news(link, shared, view)
         elif now >= shared.digest_at:
             shared.digest_at = now + limits.DIGEST_EVERY_S
             yield self._news(link, shared, view, is_due=True)
+        else:
+            self._wake(shared, shared.digest_at)
 
     def _news(self, link: Link, shared: Shared, view: View, *, is_due: bool = False) -> Tell:
         numbering = self._engine.numbering(link)

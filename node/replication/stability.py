@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
 
-from gossamer.crdt import Cell, Vector
+from gossamer.crdt import Cell, Dot, Vector
 
 from . import batch
 from .registry import Registry
@@ -55,31 +55,46 @@ def is_stable(cell: Cell, stable_: Vector) -> bool:
     return all(seq <= stable_.last(replica) for replica, seq in cell.context().items())
 
 
-def collect(draft: Draft, stable_: Vector, after: bytes, rows: int) -> bytes | None:
+def sweeper(cell: Cell, members: AbstractSet[bytes]) -> bytes | None:
+    """The one replica that is to remove a stable cell that says nothing: it is not dropped where it stands.
+
+    Its entries are live, on every node, until an event supersedes them; a node that dropped them alone and then
+    wrote would leave them standing elsewhere.
+    """
+    wrote = [entry.replica for entry in cell.live if entry.replica in members]
+    return min(wrote or members, default=None)
+
+
+def collect(draft: Draft, stable_: Vector, after: bytes, rows: int) -> tuple[bytes | None, list[bytes]]:
     """Look at up to ``rows`` rows from the key ``after`` on, and drop what is stable.
 
-    Returns where to go on, None at the end of the index.
+    Returns where to go on, None at the end of the index, and the paths of stable cells that say nothing.
     """
+    silent: list[bytes] = []
     draft.state.horizon.update(stable_)
     draft.touch()
     for _ in range(rows):
         found = draft.first_row(after)
         if found is None:
-            return None
+            return None, silent
         (replica, seq) = found
         if seq > stable_.last(replica):
             after = replica + b"\xff" * 9  # to the next replica
             continue
-        after = _collect_event(draft, (replica, seq), stable_)
-    return after
+        after = _collect_event(draft, (replica, seq), stable_, silent)
+    return after, silent
 
 
-def _collect_event(draft: Draft, dot: tuple[bytes, int], stable_: Vector) -> bytes:
+def _collect_event(draft: Draft, dot: Dot, stable_: Vector, silent: list[bytes]) -> bytes:
     for grouped, cell_path in draft.event_rows(dot):
         cell = draft.cell(cell_path)
         if not grouped and cell.context().get(dot[0], 0) != dot[1]:
             draft.drop_row(dot, grouped, cell_path)  # stale: a newer row of the same replica stands for it
-        elif is_stable(cell, stable_) and not batch.is_kept(cell, draft.may_return):
+        elif not is_stable(cell, stable_):
+            continue
+        elif cell.live and cell.says_nothing:
+            silent.append(cell_path)
+        elif not batch.is_kept(cell, draft.may_return):
             draft.put(cell_path, batch.stripped(cell))
             draft.drop_row(dot, grouped, cell_path)
     return dot[0] + (dot[1] + 1).to_bytes(8, "big")

@@ -8,7 +8,7 @@ from gossamer.crdt import TYPES, Cell, Vector, codec, path, vector
 from gossamer.crdt import cell as cells
 from gossamer.replication.state import State
 from gossamer.simulation import SimulatedNode
-from gossamer.store import record
+from gossamer.store import View, record
 
 from .oracle import SPECS, Oracle
 
@@ -25,6 +25,7 @@ class Invariants:
         self._payloads: dict[tuple[bytes, int, bytes], bytes] = {}
         self._checked: dict[str, State] = {}
         self.checks = 0
+        self.sweeps = 0
 
     def check(self, node: SimulatedNode) -> None:
         """`AssertionError` with the invariant's number."""
@@ -36,6 +37,7 @@ class Invariants:
         with node.core.store.snapshot() as views:
             view = views(KEYSPACE)
             stored = dict(view.cells(b""))
+            self._record_sweeps(node, view)
             self._own_events(node)
             self._never_shrinks(node)
             self._digest(node, stored)
@@ -50,6 +52,17 @@ class Invariants:
         if state.is_whole:
             self._whole_events(node)
             self._values(node, stored)
+
+    def _record_sweeps(self, node: SimulatedNode, view: View) -> None:
+        """Events that the node made by itself: it removes what is *off* for everybody."""
+        me = node.core.replica
+        last, made = node.core.state(KEYSPACE).delivered.last(me), self.oracle.made.get(me, 0)
+        before = self._delivered.get((node.name, me), Vector())
+        for seq in range(made + 1, last + 1):
+            writes = {cell_path: ("remove", None) for _, cell_path in view.event_rows((me, seq))}
+            assert all(path.kind_of(p) in ("flag_dw", "set_rw") for p in writes)
+            self.oracle.record((me, seq), writes, before, 0)
+            self.sweeps += 1
 
     def _own_events(self, node: SimulatedNode) -> None:
         me = node.core.replica

@@ -71,8 +71,8 @@ def drawn_limits(rng: random.Random) -> Iterator[None]:
         "COLLECT_ROWS": rng.choice((1, 3, 500)),
         "TELL_AFTER_S": rng.choice((0.005, 0.05)),
         "FORWARD_AFTER_S": rng.choice((0.01, 0.25)),
-        "DIGEST_EVERY_S": rng.choice((0.1, 1.0)),
-        "SILENCE_S": 20.0,
+        "DIGEST_EVERY_S": rng.choice((0.3, 2.0)),
+        "SILENCE_S": 3.0,
     }
     kept = {name: getattr(limits, name) for name in drawn}
     try:
@@ -221,8 +221,8 @@ class Schedule:
         self.cluster.advance(seconds)
 
     def long_pause(self) -> None:
-        self.note("30 s pass", "long pause")
-        self.cluster.advance(30.0)
+        self.note("6 s pass", "long pause")
+        self.cluster.advance(6.0)
 
     def partition(self) -> None:
         nodes = list(self.cluster.nodes)
@@ -315,3 +315,4 @@ class Schedule:
         for node in self.alive():
             self.invariants.check(node)
         self.outcome.seen["checks"] = self.invariants.checks
+        self.outcome.seen["sweeps"] = self.invariants.sweeps
