@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
@@ -53,16 +53,22 @@ class Copy:
 
     def write(self, method: str, *args: Any, now: int = 0) -> bool:
         """One event; False if the type had nothing to write."""
-        cell_type = TYPES[self.kind]
-        event = Event(self.replica, self.seq + 1, now)
-        prepared = cell_type.prepare(method, args)
-        after = cell_type.write(self.cell, method, prepared, event)
-        if after is self.cell:
-            return False
-        self.seq += 1
-        did = Did(self.replica, self.seq, method, args, now, self.seen)
-        self._become(after, self.seen | {did})
-        return True
+        return self.transact((method, args), now=now)[0]
+
+    def transact(self, *writes: tuple[str, tuple[Any, ...]], now: int = 0) -> list[bool]:
+        """Several writes as one event, each seeing the ones before it; which of them wrote anything."""
+        cell_type, event = TYPES[self.kind], Event(self.replica, self.seq + 1, now)
+        after, seen, wrote = self.cell, self.seen, []
+        for method, args in writes:
+            before = after
+            after = cell_type.write(before, method, cell_type.prepare(method, args), event)
+            wrote.append(after is not before)
+            if after is not before:
+                seen |= {Did(self.replica, event.seq, method, args, now, seen)}
+        if any(wrote):
+            self.seq += 1
+            self._become(after, seen)
+        return wrote
 
     def merge(self, incoming: Cell, seen: History) -> None:
         """Take a cell that showed ``seen``, as one does that came over the network."""
@@ -113,7 +119,7 @@ class World:
         self.copies = [Copy(kind, replica) for replica in REPLICAS]
         self.check = check
 
-    def run(self, schedule: Iterable[tuple[Any, ...]]) -> World:
+    def run(self, schedule: Iterable[tuple[Any, ...]]) -> Self:
         for verb, at, *rest in schedule:
             copy = self.copies[at]
             getattr(self, "_" + verb)(copy, *rest)
@@ -132,6 +138,9 @@ class World:
 
     def _write(self, copy: Copy, method: str, args: tuple[Any, ...], now: int) -> None:
         copy.write(method, *args, now=now)
+
+    def _transact(self, copy: Copy, writes: list[tuple[str, tuple[Any, ...]]], now: int) -> None:
+        copy.transact(*writes, now=now)
 
     def _resolve(self, copy: Copy, value: Any, source: int, age: int) -> None:
         """Resolve with a context read here or elsewhere, now or long ago."""

@@ -25,7 +25,7 @@ def is_remove(event: Did) -> bool:
 # Last writer wins: causality first, then (stamp, replica); the stamp is past every stamp that stood.
 
 
-@lru_cache(maxsize=None)
+@lru_cache(maxsize=10_000)
 def stamp(event: Did) -> int:
     stood = [stamp(e) for e in live(event.saw) if e.method == "set"]
     return max(event.now, max(stood, default=0) + 1)
@@ -49,7 +49,7 @@ def standing(history: History) -> list[Did]:
     return [e for e in history if not any(supersedes(f, e) for f in history)]
 
 
-@lru_cache(maxsize=None)
+@lru_cache(maxsize=10_000)
 def values_of(event: Did) -> frozenset[Any]:
     if event.method == "remove":
         return frozenset()
@@ -94,7 +94,7 @@ def counter(history: History) -> int:
 
 
 def extreme(pick: Callable[..., Any]) -> Callable[[History], Any]:
-    @lru_cache(maxsize=None)
+    @lru_cache(maxsize=10_000)
     def carried(event: Did) -> Any:
         before = [e for e in frontier(event.saw) if e.replica == event.replica]
         return pick([event.args[0], *map(carried, before)])

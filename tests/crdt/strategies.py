@@ -26,6 +26,11 @@ def writes(kind: str) -> st.SearchStrategy[Step]:
     )
 
 
+def transactions(kind: str) -> st.SearchStrategy[Step]:
+    several = st.lists(st.sampled_from(SPECS[kind].writes), min_size=2, max_size=3)
+    return st.tuples(st.just("transact"), AT, several, NOW)
+
+
 MERGES = st.tuples(st.just("merge"), AT, AT, AGE)
 COLLECTS = st.tuples(st.just("collect"), AT)
 RESOLVES = st.tuples(st.just("resolve"), AT, st.sampled_from("ab"), AT, AGE)
@@ -33,7 +38,7 @@ RESOLVES = st.tuples(st.just("resolve"), AT, st.sampled_from("ab"), AT, AGE)
 
 def schedules(kind: str, most: int = 20) -> st.SearchStrategy[list[Step]]:
     """Up to ``most`` steps of writes, merges and collections for a `World` of this kind."""
-    steps = [writes(kind), writes(kind), MERGES, MERGES, MERGES, COLLECTS]
+    steps = [writes(kind), writes(kind), transactions(kind), MERGES, MERGES, MERGES, COLLECTS]
     if kind == "mv_register":
         steps.append(RESOLVES)
     return st.lists(st.one_of(steps), max_size=most)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gossamer.crdt import TYPES, cell, join
 
-from .harness import Copy, World, check_bytes, vector_of
+from .harness import Copy, History, World, check_bytes, vector_of
 from .specs import SPECS
 from .strategies import schedules
 
@@ -37,7 +37,7 @@ class CheckedWorld(World):
 
     def check_agreement(self) -> None:
         """What a read and the digest depend on is a function of what was seen, whatever was collected."""
-        by_seen = {}
+        by_seen: dict[History, object] = {}
         for copy in self.copies:
             for state, seen in copy.past:
                 matter = (state.live, state.floors())
