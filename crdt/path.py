@@ -147,7 +147,11 @@ def to_text(data: bytes) -> str:
 
 
 def of_text(text: str) -> bytes:
-    """The path that a text names. `ValueError` says what is wrong with it."""
+    """The path that a text names. `ValueError` says what is wrong with it.
+
+    >>> decode(of_text("map:cart%3A42/set:skus/int:1"))
+    (('map', 'cart:42'), ('set', 'skus'), ('int', 1))
+    """
     if not text:
         raise ValueError("path: empty; a path looks like counter:sold or map:cart%3A42/counter:items")
     parts = []

@@ -33,7 +33,13 @@ def contains(intervals: Intervals, seq: int) -> bool:
 
 
 def insert(intervals: Intervals, start: int, end: int) -> Intervals:
-    """The intervals with ``start`` to ``end`` (both included) added."""
+    """The intervals with ``start`` to ``end`` (both included) added.
+
+    >>> insert((1, 3, 6, 9), 4, 4)
+    (1, 4, 6, 9)
+    >>> insert((1, 3, 6, 9), 4, 5)
+    (1, 9)
+    """
     if not intervals:
         return (start, end)
     if intervals[-1] + 1 == start:  # by far the commonest: the next event of a replica
