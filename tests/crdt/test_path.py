@@ -101,7 +101,7 @@ def test_prefix_end_is_a_bound_for_any_prefix(prefix: bytes, data: bytes) -> Non
 
 
 def test_elements_of_all_types_in_order() -> None:
-    values = [
+    values: list[Any] = [
         None,
         False,
         True,

@@ -74,7 +74,7 @@ class Text(str):
     "value",
     [(), {1}, frozenset(), bytearray(b"a"), memoryview(b"a"), 1j, Decimal(1), object(), Colour.RED, Text("a")]
     + [OrderedDict(a=1), {1: 2}, {None: 1}, {b"a": 1}, {Text("a"): 1}, int, ...],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_a_type_that_is_not_listed(value: Any, wrap: Any) -> None:
     with pytest.raises(TypeError, match="^note: "):
@@ -136,6 +136,9 @@ def test_the_largest_value_that_is_accepted_can_be_written_and_sent(kind: str) -
     TYPES[kind].check(entry.payload)
 
 
+UNORDERED: list[Any] = [None, True, {}, [None], [[True]]]
+
+
 @pytest.mark.parametrize(
     ("kind", "method", "args"),
     [
@@ -156,7 +159,7 @@ def test_the_largest_value_that_is_accepted_can_be_written_and_sent(kind: str) -
         ("counter", "add", (True,)),
         ("counter", "add", ("1",)),
         ("counter", "reset", (0,)),
-        *(("max_register", "set", (value,)) for value in (None, True, {}, [None], [[True]])),
+        *(("max_register", "set", (value,)) for value in UNORDERED),
     ],
 )
 def test_arguments_of_another_type_or_number(kind: str, method: str, args: tuple[Any, ...]) -> None:
