@@ -8,7 +8,7 @@ import sys
 
 from hypothesis import settings
 
-settings.register_profile("moderate", deadline=None, max_examples=50, print_blob=True)
+settings.register_profile("moderate", deadline=None, max_examples=40, print_blob=True)
 settings.register_profile("thorough", settings.get_profile("moderate"), max_examples=2000)
 if not any(argument.startswith("--hypothesis-profile") for argument in sys.argv):
     settings.load_profile("moderate")
