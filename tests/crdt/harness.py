@@ -152,6 +152,12 @@ class World:
         past = self.copies[source].past
         copy.merge(*past[-1 - age % len(past)])
 
+    def _meet(self, copy: Copy, other: int) -> None:
+        """Each takes what the other has."""
+        copy.take(self.copies[other])
+        self.copies[other].take(copy)
+        self.check(self.copies[other])
+
     def _collect(self, copy: Copy) -> None:
         stable = self.copies[0].vector()
         for other in self.copies[1:]:

@@ -143,7 +143,7 @@ def plain(*methods: str) -> tuple[tuple[str, tuple[Any, ...]], ...]:
 
 
 FLAG, SET = plain("enable", "disable", "remove"), plain("add", "discard", "remove")
-COUNTER = (("add", (1,)), ("add", (-3,)), ("add", (10,)), *plain("reset", "remove"))
+COUNTER = (("add", (1,)), ("add", (-3,)), ("add", (10,)), *plain("reset"))
 
 SPECS = {
     "register": Spec(register, sets("a", "b"), {"remove": none_live("set")}),

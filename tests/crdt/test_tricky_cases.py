@@ -151,6 +151,19 @@ def test_a_floor_met_again_on_another_replica_is_not_subtracted_twice() -> None:
     assert a.value() == 3
 
 
+def test_a_floor_is_not_folded_into_the_sum_that_goes_on_above_it() -> None:
+    a, b, c = copies("counter", 3)
+    a.write("add", 4)
+    b.take(a)
+    b.write("reset")
+    a.write("add", 2)
+    a.take(b)
+    c.take(a)
+    c.write("reset")  # of the 2 that are left
+    a.write("add", 1)
+    assert sync(a, c) == 1
+
+
 def test_a_counter_goes_on_from_zero_after_its_reset() -> None:
     a, b = copies("counter")
     a.write("add", 4)

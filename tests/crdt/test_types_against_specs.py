@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gossamer.crdt import TYPES, cell, join
 
 from .harness import Copy, History, World, check_bytes, vector_of
 from .specs import SPECS
-from .strategies import schedules
+from .strategies import Step, schedules
 
 KINDS = sorted(SPECS)
 
@@ -58,6 +58,15 @@ def test_value_is_a_function_of_the_history_seen(kind: str, data: st.DataObject)
     world.settle()
     world.check_agreement()
     assert len({copy.seen for copy in world.copies}) == 1
+
+
+@settings(max_examples=5 * settings().max_examples)
+@given(schedules("counter", 24))
+def test_counters_at_length(schedule: list[Step]) -> None:
+    """Floors and generations go wrong only after many steps."""
+    world = CheckedWorld("counter").run(schedule)
+    world.settle()
+    world.check_agreement()
 
 
 @pytest.mark.parametrize("kind", KINDS)
