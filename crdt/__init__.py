@@ -5,7 +5,7 @@ No I/O, no clock (time is an argument), no threads.
 
 from . import cell, codec, path, register_lww, values, vector
 from .cell import EMPTY, Cell, Dead, Dot, Entry, Event, join
-from .celltype import CellType
+from .celltype import Args, CellType, Write, remove
 from .errors import MalformedError
 from .types import TYPES, check_cell, register_type, type_at
 from .vector import Vector
@@ -13,6 +13,7 @@ from .vector import Vector
 __all__ = [
     "EMPTY",
     "TYPES",
+    "Args",
     "Cell",
     "CellType",
     "Dead",
@@ -21,6 +22,7 @@ __all__ = [
     "Event",
     "MalformedError",
     "Vector",
+    "Write",
     "cell",
     "check_cell",
     "codec",
@@ -28,6 +30,7 @@ __all__ = [
     "path",
     "register_lww",
     "register_type",
+    "remove",
     "type_at",
     "values",
     "vector",

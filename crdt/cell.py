@@ -24,7 +24,7 @@ Dot = tuple[bytes, int]
 """``(replica, seq)``: one event. ``seq`` counts up from 1 without gaps, a replica and keyspace."""
 
 
-class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class Entry(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """What one replica last wrote in a cell and nobody has superseded.
 
     ``generation`` is 0 for entries that replace each other. For entries that accumulate (a counter's) it is
@@ -39,7 +39,7 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     others: tuple[bytes, ...] = ()
 
 
-class Dead(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class Dead(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """What has been seen of one replica and superseded: everything it did here up to ``seq``.
 
     With a ``generation``, ``floor`` is the payload that was superseded; it applies to a live entry of that
@@ -60,7 +60,7 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     now: int = 0
 
 
-class Cell(msgspec.Struct, frozen=True, array_like=True):
+class Cell(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """Live entries and dead context, each sorted by replica, so that equal cells are equal values."""
 
     live: tuple[Entry, ...] = ()

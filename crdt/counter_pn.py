@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from .cell import Cell, Event, accumulate, own_entry
 from .celltype import Args, CellType, Write, remove, whole
 from .errors import MalformedError
-from .values import PAYLOAD_BYTES_MAX
+from .values import VALUE_BYTES_MAX
 
-AMOUNT_BITS_MAX = 8 * (PAYLOAD_BYTES_MAX - 16)
+AMOUNT_BITS_MAX = 8 * VALUE_BYTES_MAX
 
 
 def number(payload: bytes) -> int:

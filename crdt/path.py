@@ -28,6 +28,8 @@ Path = tuple[Component, ...]
 
 CONTAINERS = {"map": 0x01, "set": 0x02, "set_rw": 0x03}
 """Kinds that have cells under them."""
+SETS = ("set", "set_rw")
+"""Containers whose cells are elements."""
 CELLS = {
     "register": 0x10,
     "mv_register": 0x11,
@@ -44,23 +46,37 @@ ELEMENTS = {"none": 0x30, "bool": 0x31, "int": 0x32, "float": 0x33, "str": 0x34,
 
 _codes = {**CONTAINERS, **CELLS, **ELEMENTS}
 _kinds = {code: kind for kind, code in _codes.items()}
-_NAMED_MIN, _UNKNOWN_MIN = 0x01, 0x40  # codes from 0x40 up are free for cell kinds of later builds
+_UNKNOWN_MIN, _UNKNOWN_MAX = 0x40, 0x7E  # free for cell kinds of later builds, here called kind64 to kind126
 
 
 def register_kind(kind: str, code: int) -> None:
     """Give a cell kind defined outside this package its code, 0x40 to 0x7e. `ValueError` if either is taken."""
-    if not _UNKNOWN_MIN <= code <= 0x7E:
+    if not _UNKNOWN_MIN <= code <= _UNKNOWN_MAX:
         raise ValueError(f"code {code:#x}: a kind of your own has a code from 0x40 to 0x7e")
+    if not kind.isidentifier() or _unknown_code(kind) is not None:
+        raise ValueError(f"kind {kind!r}: not a word, or one that stands for a kind unknown here")
     if _codes.get(kind, code) != code or _kinds.get(code, kind) != kind:
         raise ValueError(f"kind {kind!r} or code {code:#x} is taken")
     _codes[kind], _kinds[code] = code, kind
 
 
+def _unknown_code(kind: str) -> int | None:
+    """The code of a kind called ``kind96``, as `decode` calls one that is unknown here."""
+    return next((c for c in range(_UNKNOWN_MIN, _UNKNOWN_MAX + 1) if kind == f"kind{c}"), None)
+
+
+def _code_of(kind: str) -> int | None:
+    code = _codes.get(kind)
+    return _unknown_code(kind) if code is None else code
+
+
 def component(kind: str, name: Any) -> bytes:
     """One component as bytes. `TypeError` or `ValueError` for a name that this kind cannot have."""
     if kind in ELEMENTS:
-        return bytes((ELEMENTS[kind],)) + _element(kind, name)
-    code = _codes.get(kind)
+        if (encoded := element(name))[0] != ELEMENTS[kind]:
+            raise TypeError(f"element {name!r}: {kind} is wanted, not {type(name).__name__}")
+        return encoded
+    code = _code_of(kind)
     if code is None:
         raise ValueError(f"kind {kind!r}: not one of {', '.join(_codes)}")
     if not isinstance(name, str):
@@ -114,10 +130,10 @@ def decode(data: bytes) -> Path:
         if components and components[-1][0] not in CONTAINERS:
             raise MalformedError(f"path: something under a {components[-1][0]}")
         code = data[at]
-        kind = _kinds.get(code) or (f"kind{code}" if _UNKNOWN_MIN <= code <= 0x7E else None)
+        kind = _kinds.get(code) or (f"kind{code}" if _UNKNOWN_MIN <= code <= _UNKNOWN_MAX else None)
         if kind is None:
             raise MalformedError(f"path: no kind has the code {code:#04x}")
-        in_set = bool(components) and components[-1][0] in ("set", "set_rw")
+        in_set = bool(components) and components[-1][0] in SETS
         if in_set != (kind in ELEMENTS):
             raise MalformedError(f"path: a {kind} cannot be here")
         name, at = _decode_element(kind, data, at + 1) if in_set else _decode_name(data, at + 1)
@@ -131,13 +147,17 @@ def to_text(data: bytes) -> str:
 
 
 def of_text(text: str) -> bytes:
-    """The path that a text names. `ValueError` says what is wrong with it."""
+    """The path that a text names. `ValueError` says what is wrong with it.
+
+    >>> decode(of_text("map:cart%3A42/set:skus/int:1"))
+    (('map', 'cart:42'), ('set', 'skus'), ('int', 1))
+    """
     if not text:
         raise ValueError("path: empty; a path looks like counter:sold or map:cart%3A42/counter:items")
     parts = []
     for part in text.split("/"):
         kind, colon, name = part.partition(":")
-        if not colon or (kind not in _codes):
+        if not colon or _code_of(kind) is None:
             raise ValueError(f"path {text!r}: {part!r} is not kind:name with a kind of {', '.join(_codes)}")
         parts.append((kind, _name_of_text(kind, name)))
     try:
@@ -244,7 +264,7 @@ def _name_text(kind: str, name: Any) -> str:
 def _name_of_text(kind: str, text: str) -> Any:
     try:
         if kind == "none":
-            return None
+            return {"": None}[text]
         if kind == "bool":
             return {"true": True, "false": False}[text]
         if kind in ("int", "float"):

@@ -21,7 +21,7 @@ def encoded_values(cell: Cell) -> list[bytes]:
 
 
 def _payload(items: list[bytes]) -> bytes:
-    return values.encode(items)
+    return values.encode(items, most=values.PAYLOAD_BYTES_MAX)
 
 
 def _set(cell: Cell, event: Event, args: Args) -> Cell:
@@ -60,6 +60,8 @@ class RegisterMV(CellType):
         items = values.decode(payload)
         if not isinstance(items, list) or not items or not all(type(item) is bytes for item in items):
             raise MalformedError("mv_register: a payload is not a list of values")
+        if items != sorted(set(items)):
+            raise MalformedError("mv_register: values are not in order")
         for item in items:
             values.decode(item)
 

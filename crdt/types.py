@@ -12,10 +12,11 @@ from . import register_extreme
 from .cell import Cell
 from .celltype import CellType
 from .counter_pn import CounterPN
+from .errors import MalformedError
 from .flag_dw import FlagDW
 from .flag_ew import FlagEW
 from .map_presence import MapPresence
-from .path import kind_of, register_kind
+from .path import SETS, decode, kind_of, register_kind
 from .register_lww import RegisterLWW
 from .register_mv import RegisterMV
 from .set_aw import SetAW
@@ -44,6 +45,7 @@ def register_type(cell_type: CellType, code: int) -> None:
     register_kind(cell_type.kind, code)
     TYPES[cell_type.kind] = cell_type
     type_at.cache_clear()
+    _type_of_cell.cache_clear()
 
 
 @lru_cache(maxsize=4096)  # decoding a path costs more than the write rule it leads to
@@ -53,14 +55,20 @@ def type_at(path: bytes) -> CellType | None:
 
 
 def check_cell(path: bytes, cell: Cell) -> None:
-    """`MalformedError` if the cell, which a peer sent, holds a payload that its type never writes."""
-    cell_type = type_at(path)
+    """`MalformedError` if a peer sent what is not at home at this path: no cell's path, a payload of no such type."""
+    cell_type = _type_of_cell(path)
     if cell_type is None:
         return
     for entry in cell.live:
         for payload in (entry.payload, *entry.others):
-            if payload:
-                cell_type.check(payload)
+            cell_type.check(payload)
     for dead in cell.dead:
-        if dead.floor:
+        if dead.generation:
             cell_type.check(dead.floor)
+
+
+@lru_cache(maxsize=4096)
+def _type_of_cell(path: bytes) -> CellType | None:
+    if decode(path)[-1][0] in SETS:
+        raise MalformedError("path: a set is no cell; its elements are")
+    return type_at(path)

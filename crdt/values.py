@@ -15,6 +15,8 @@ from .errors import MalformedError
 
 PAYLOAD_BYTES_MAX = 256 * 1024
 """Bytes of one encoded payload; several concurrent ones still fit a message of 1 MiB."""
+VALUE_BYTES_MAX = PAYLOAD_BYTES_MAX - 16
+"""Bytes of one encoded value; the rest is for what a type puts beside it."""
 DEPTH_MAX = 64
 """Lists and dicts inside each other; far below what the decoder's own recursion limit is."""
 
@@ -23,28 +25,33 @@ _DECODER = msgspec.msgpack.Decoder()
 _PLAIN = frozenset({type(None), bool, str, bytes})
 
 
-def encode(value: Any, what: str = "value") -> bytes:
+def encode(value: Any, what: str = "value", most: int = VALUE_BYTES_MAX) -> bytes:
     """The canonical bytes of a value.
 
     Raises `TypeError` for a type that is not listed above, and `ValueError` for a float that is not finite, an
-    int outside 64 bits, or a value too deep or too large. ``what`` names the argument in the message.
+    int outside 64 bits, or a value too deep or of more than ``most`` bytes. ``what`` names the argument in the
+    message.
     """
     try:
         data = _ENCODER.encode(_checked(value, what, 0))
     except UnicodeEncodeError as error:
         raise ValueError(f"{what}: a str that is not Unicode text ({error.reason})") from None
-    if len(data) > PAYLOAD_BYTES_MAX - 16:
-        raise ValueError(f"{what}: {len(data)} bytes encoded, at most {PAYLOAD_BYTES_MAX - 16} are possible")
+    if len(data) > most:
+        raise ValueError(f"{what}: {len(data)} bytes encoded, at most {most} are possible")
     return data
 
 
 def decode(data: bytes) -> Any:
     """The value of ``encode``. `MalformedError` for anything that ``encode`` does not give."""
+    if len(data) > PAYLOAD_BYTES_MAX:
+        raise MalformedError(f"value: {len(data)} bytes, at most {PAYLOAD_BYTES_MAX} are possible")
     try:
         value = _DECODER.decode(data)
-        _checked(value, "value", 0)
+        canonical = _ENCODER.encode(_checked(value, "value", 0))
     except (msgspec.DecodeError, TypeError, ValueError, RecursionError) as error:
         raise MalformedError(f"value: {error}") from None
+    if canonical != data:
+        raise MalformedError("value: not in canonical form, so equal values would not be equal bytes")
     return value
 
 

@@ -1,0 +1,73 @@
+"""Random schedules, and the cells that they reach: what may a replica ever hold?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from gossamer.crdt import Cell
+
+from .harness import Copy, World
+from .specs import SPECS
+
+Step = tuple[Any, ...]
+
+AT = st.integers(0, 2)
+AGE = st.sampled_from([0, 0, 0, 1, 2, 5])
+"""How many states back: a merge is mostly of the newest, sometimes of an old one."""
+NOW = st.sampled_from([0, 1, 50, 51, 1000, -7])
+"""Clocks that agree on nothing and go backwards."""
+
+
+def writes(kind: str) -> st.SearchStrategy[Step]:
+    return st.builds(
+        lambda at, write, now: ("write", at, *write, now), AT, st.sampled_from(SPECS[kind].writes), NOW
+    )
+
+
+def transactions(kind: str) -> st.SearchStrategy[Step]:
+    several = st.lists(st.sampled_from(SPECS[kind].writes), min_size=2, max_size=3)
+    return st.tuples(st.just("transact"), AT, several, NOW)
+
+
+MERGES = st.builds(lambda at, on, age: ("merge", at, (at + on) % 3, age), AT, st.integers(1, 2), AGE)
+MEETINGS = st.builds(lambda at, on: ("meet", at, (at + on) % 3), AT, st.integers(1, 2))
+COLLECTS = st.tuples(st.just("collect"), AT)
+RESOLVES = st.tuples(st.just("resolve"), AT, st.sampled_from("ab"), AT, AGE)
+
+
+def schedules(kind: str, most: int = 20) -> st.SearchStrategy[list[Step]]:
+    """Up to ``most`` steps of writes, merges and collections for a `World` of this kind."""
+    steps = [writes(kind), writes(kind), transactions(kind), MERGES, MERGES, MEETINGS, COLLECTS]
+    if kind == "mv_register":
+        steps.append(RESOLVES)
+    return st.lists(st.one_of(steps), min_size=most // 2, max_size=most)
+
+
+def reachable(kind: str, most: int = 16) -> st.SearchStrategy[list[Cell]]:
+    """Every cell that the three replicas held in some schedule."""
+    return schedules(kind, most).map(lambda schedule: World(kind).run(schedule).cells())
+
+
+@st.composite
+def quarantined(draw: st.DrawFn, kind: str) -> list[list[Cell]]:
+    """As `reachable`, but the first replica's directory was copied twice and all three went on under one id.
+
+    First the cells of these three, then those of the two others. The three do not hear of each other: a node
+    that does, takes a new identity. Nor does a counter's reset fall on them: two generations under one dot are
+    for the digest to find, not for the join to get right.
+    """
+    world = World(kind).run(draw(schedules(kind, 6)))
+    original, *others = world.copies
+    twins = [Copy(kind, original.replica, original.cell, original.seen, original.seq) for _ in range(2)]
+    own = [write for write in SPECS[kind].writes if kind != "counter" or write[0] == "add"]
+    for copy in (original, *twins):
+        for method, args in draw(st.lists(st.sampled_from(own), min_size=1, max_size=2)):
+            copy.write(method, *args, now=draw(NOW))
+    for at, source in draw(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 4)), max_size=6)):
+        others[at].take([original, *twins, *others][source])
+        if draw(st.booleans()):
+            method, args = draw(st.sampled_from(SPECS[kind].writes))
+            others[at].write(method, *args, now=draw(NOW))
+    return [[state for state, _ in copy.past] for copy in (original, *twins, *others)]
