@@ -1,0 +1,1 @@
+from proto.data_pb2 import *

@@ -1,0 +1,1 @@
+from proto.data_pb2_grpc import *

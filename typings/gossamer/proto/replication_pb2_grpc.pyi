@@ -1,0 +1,1 @@
+from proto.replication_pb2_grpc import *
