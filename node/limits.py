@@ -1,4 +1,11 @@
-"""Every limit that a caller can meet: its name, its unit and why it is what it is."""
+"""Every limit of a node, in one place: what it bounds, in which unit, and why it is that much.
+
+Which number is it, and what does a larger one cost? Names end in their unit (``_bytes_max``, ``_s``).
+"""
+
+from __future__ import annotations
+
+import msgspec
 
 TRANSACTION_CELLS_MAX = 1_000
 """Cells that one event may change. Each costs a row in the index until every member has seen the event."""
@@ -11,3 +18,67 @@ TRANSACTION_OPS_MAX = 10_000
 
 KEYSPACE_NAME_BYTES_MAX = 200
 """UTF-8 bytes of a keyspace's name. It is part of a key of the store, and those end at 511."""
+
+MESSAGE_BYTES_MAX = 1024 * 1024
+"""Bytes of one message of the engine; larger ones hold a connection and the interpreter for too long."""
+ENVELOPE_BYTES = 64 * 1024
+"""Bytes that the envelope may add to a message: for a client's transaction, its paths and method names."""
+PART_BYTES = 128 * 1024
+"""Longer messages are cut into pieces of this size: a second each on a line of 1 Mbit/s, so that a slow line
+is not taken for a dead one, and large enough that pieces cost no throughput."""
+
+READ_PATHS_MAX = 1000
+"""Paths in one Read."""
+REPLY_BYTES_MAX = 16 * 1024 * 1024
+"""Bytes of one reply to a client. A cell that has grown by merging may exceed a message."""
+PAGE_CELLS = 500
+"""Cells in a page of a scan: a page is read in one short read transaction, well under a millisecond a hundred."""
+PAGE_BYTES = 256 * 1024
+"""Bytes after which a page of a scan on the wire is sent, however few its cells."""
+
+QUEUED_MAX = 8192
+"""Writes accepted and not yet taken by the writer thread; beyond, writers wait. A tenth of a second's work."""
+GROUP_MAX = 1024
+"""Inputs committed together. Beyond a thousand, a larger group gains nothing and its first writer waits longer."""
+
+LINK_PIPELINE = 8
+"""Received messages of one link that the engine has not taken yet; beyond, the link stops reading and the
+peer feels it through flow control."""
+LINK_QUEUE_BYTES_MAX = 32 * 1024 * 1024
+"""Bytes waiting to be sent on one link. The engine's windows keep far below (a batch is at most 16 MiB); a link
+that reaches this is ended, so that no peer can grow a node's memory by reading slowly."""
+LINKS_MAX = 512
+"""Links that a node accepts; beyond, a dialer is refused."""
+STREAMS_MAX = 1024
+"""Calls at a time on one connection to a node's server."""
+
+CLIENT_TIMEOUT_S = 5.0
+"""Seconds a remote client waits for an answer unless told otherwise."""
+SERVER_GRACE_S = 1.0
+"""Seconds that calls under way get to finish when a node closes."""
+
+
+class LinkTiming(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When a link is taken for dead, and when it is dialed again. All in seconds."""
+
+    beat_s: float = 0.5
+    """Between two pings. A frozen peer is noticed after ``beats_missed_max`` to one more of these."""
+    beats_missed_max: int = 4
+    """Own beats without a word from the peer, after which the link is dead: 2 to 2.5 s. Counted in beats and not
+    by the clock, so that a node that was itself stopped for a while does not blame its peers."""
+    hello_s: float = 5.0
+    """From the opening of a link to the peer's first message."""
+    connect_s: float = 3.0
+    """For a dialed address to accept; after that it is dialed again."""
+    backoff_base_s: float = 0.1
+    """Before the first attempt to dial again; doubles with each failure, times a random 0.5 to 1."""
+    backoff_max_s: float = 3.0
+    """Longest wait between attempts: a healed partition is noticed within this and ``connect_s``."""
+    healthy_s: float = 5.0
+    """A link that lived this long was a good one: the next attempt starts from the base again."""
+
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            number = getattr(self, name)
+            if not number > 0:
+                raise ValueError(f"{name}: {number!r} is not above 0")

@@ -1,0 +1,86 @@
+"""The Data service: a node's reads and writes for clients that hold no data.
+
+What runs where? Reads are lookups of microseconds, so they run right on the loop; a hop to another thread
+would cost a hundred times as much. Writes are awaited from the writer thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, Protocol
+
+import grpc
+import msgspec
+
+from gossamer.crdt import Cell, codec
+from gossamer.proto import data_pb2 as pb
+from gossamer.proto import data_pb2_grpc
+
+from ..backend import Backend
+from ..errors import LimitExceeded
+from ..limits import PAGE_BYTES, REPLY_BYTES_MAX
+from . import faults, wire
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class Served(Backend, Protocol):
+    """What the service needs of a node."""
+
+    async def astatus(self) -> dict[str, Any]:
+        """A plain, JSON-ready snapshot."""
+
+    async def aadmin(self, verb: str, arguments: dict[str, Any]) -> Any:
+        """What an operator asks; `ValueError` for a verb that there is not."""
+
+
+class DataService(data_pb2_grpc.DataServicer):
+    """Each method checks all of its input first, and answers errors as `faults` says."""
+
+    def __init__(self, node: Served) -> None:
+        self._node = node
+
+    async def Read(self, request: pb.ReadRequest, context: Context) -> pb.ReadReply:
+        async with faults.answering(context):
+            paths = wire.checked_paths(request.paths)
+            cells = [codec.encode(self._node.cell(request.keyspace, p)) for p in paths]
+            return pb.ReadReply(cells=_within_a_reply(cells))
+
+    async def Write(self, request: pb.WriteRequest, context: Context) -> pb.WriteReply:
+        async with faults.answering(context):
+            ops = wire.unpack_ops(request.ops)
+            return wire.pack_dot(await self._node.awrite(request.keyspace, ops))
+
+    async def Scan(self, request: pb.ScanRequest, context: Context) -> AsyncIterator[pb.ScanPage]:
+        async with faults.answering(context):
+            page, size = pb.ScanPage(), 0
+            for cell_path, cell in self._node.scan(request.keyspace, wire.checked_prefix(request.prefix)):
+                size += _append(page, cell_path, cell)
+                if size >= PAGE_BYTES:
+                    yield page  # the loop goes round while the page is sent
+                    page, size = pb.ScanPage(), 0
+            yield page
+
+    async def Status(self, request: pb.StatusRequest, context: Context) -> pb.StatusReply:
+        async with faults.answering(context):
+            return pb.StatusReply(json=msgspec.json.encode(await self._node.astatus()))
+
+    async def Admin(self, request: pb.AdminRequest, context: Context) -> pb.AdminReply:
+        async with faults.answering(context):
+            arguments = msgspec.json.decode(request.arguments or b"{}", type=dict[str, Any])
+            result = await self._node.aadmin(request.verb, arguments)
+            return pb.AdminReply(result=msgspec.json.encode(result))
+
+
+def _append(page: pb.ScanPage, cell_path: bytes, cell: Cell) -> int:
+    data = codec.encode(cell)
+    page.paths.append(cell_path)
+    page.cells.append(data)
+    return len(cell_path) + len(data)
+
+
+def _within_a_reply(cells: list[bytes]) -> list[bytes]:
+    size = sum(map(len, cells))
+    if size > REPLY_BYTES_MAX - 16 * len(cells) - 1024:
+        raise LimitExceeded(f"paths: their cells are {size} bytes, too many for one answer; ask for fewer")
+    return cells

@@ -1,0 +1,108 @@
+"""The Data service's messages, made and checked: paths, operations and cells as they travel.
+
+What may come in? Nothing is trusted: each function that reads raises `TypeError` or `ValueError` for what it
+will not have, before anything is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from gossamer.crdt import Cell, Dot, MalformedError, check_cell, codec, path
+from gossamer.proto import data_pb2
+
+from ..backend import Op, make_op
+from ..limits import READ_PATHS_MAX, TRANSACTION_OPS_MAX
+
+_BIG_INT = 1  # msgpack extension type of an int beyond 64 bits
+_CELL = msgspec.msgpack.Decoder()
+_ENCODER = msgspec.msgpack.Encoder()
+
+
+def _ext(code: int, data: memoryview) -> int:
+    if code != _BIG_INT:
+        raise ValueError(f"args: extension type {code} is unknown")
+    return int.from_bytes(data, "big", signed=True)
+
+
+_ARGS = msgspec.msgpack.Decoder(ext_hook=_ext)
+
+
+def _portable(arg: Any) -> Any:
+    if type(arg) is int and not -(2**63) <= arg < 2**64:
+        return msgspec.msgpack.Ext(_BIG_INT, arg.to_bytes(arg.bit_length() // 8 + 1, "big", signed=True))
+    return arg
+
+
+def pack_args(args: Iterable[Any]) -> bytes:
+    """A method's arguments, as the caller gave them, which `make_op` has checked."""
+    return _ENCODER.encode([_portable(arg) for arg in args])
+
+
+def unpack_args(data: bytes) -> list[Any]:
+    """The arguments that a message carries; the method judges them."""
+    try:
+        args = _ARGS.decode(data)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ValueError(f"args: not msgpack ({error})") from None
+    if not isinstance(args, list):
+        raise TypeError("args: not a list")
+    return args
+
+
+def pack_ops(ops: Iterable[Op]) -> list[data_pb2.Op]:
+    """Operations for a message."""
+    return [data_pb2.Op(path=op.path, method=op.method, args=pack_args(op.raw)) for op in ops]
+
+
+def unpack_ops(ops: Sequence[data_pb2.Op]) -> list[Op]:
+    """Operations from a message, checked as those of a local caller are."""
+    if len(ops) > TRANSACTION_OPS_MAX:
+        raise ValueError(f"ops: {len(ops)} of them, at most {TRANSACTION_OPS_MAX} are possible")
+    return [make_op(checked_path(op.path), op.method, unpack_args(op.args)) for op in ops]
+
+
+def checked_path(data: bytes) -> bytes:
+    """A path from a message."""
+    path.decode(data)
+    return data
+
+
+def checked_paths(paths: Sequence[bytes]) -> list[bytes]:
+    """The paths of a Read."""
+    if len(paths) > READ_PATHS_MAX:
+        raise ValueError(f"paths: {len(paths)} of them, at most {READ_PATHS_MAX} are possible")
+    return [checked_path(data) for data in paths]
+
+
+def checked_prefix(prefix: bytes) -> bytes:
+    """The prefix of a Scan: any bytes, if a path can begin with so many."""
+    if len(prefix) > path.PATH_BYTES_MAX:
+        raise ValueError(f"prefix: {len(prefix)} bytes, at most {path.PATH_BYTES_MAX} are possible")
+    return prefix
+
+
+def unpack_cell(cell_path: bytes, data: bytes) -> Cell:
+    """A cell from a node's answer. `MalformedError` if it is none."""
+    try:
+        shaped = _CELL.decode(data)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise MalformedError(f"cell: {error}") from None
+    cell = codec.of_shape(shaped, codec.by_eight_bytes)
+    check_cell(cell_path, cell)
+    return cell
+
+
+def pack_dot(dot: Dot | None) -> data_pb2.WriteReply:
+    """The answer to a Write."""
+    if dot is None:
+        return data_pb2.WriteReply()
+    return data_pb2.WriteReply(dot=data_pb2.Dot(replica=dot[0], seq=dot[1]))
+
+
+def unpack_dot(reply: data_pb2.WriteReply) -> Dot | None:
+    """The dot of a Write."""
+    return (reply.dot.replica, reply.dot.seq) if reply.HasField("dot") else None

@@ -1,0 +1,67 @@
+"""Who waits for the outcome of a submission: a thread with a `Ticket`, or a coroutine with a future.
+
+Both are settled from the writer thread. The futures of one event loop are settled by a single callback,
+since waking a loop (a system call) costs more than a write.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+
+class Ticket:
+    """The outcome of one submission, for a thread to wait for."""
+
+    __slots__ = ("_lock", "_outcome")
+
+    def __init__(self) -> None:
+        # A bare lock: a Condition, as in concurrent.futures, costs more than the whole handoff.
+        self._lock = threading.Lock()
+        self._lock.acquire()
+        self._outcome: Any = None
+
+    def settle(self, outcome: Any) -> None:
+        """Give the result, or the exception to be raised. Once only."""
+        self._outcome = outcome
+        self._lock.release()
+
+    def result(self, timeout: float | None = None) -> Any:
+        """Wait for the result, up to ``timeout`` seconds (`TimeoutError`), and return or raise it."""
+        if not self._lock.acquire(timeout=-1 if timeout is None else timeout):
+            raise TimeoutError(f"no result within {timeout} s; a write may still be committed")
+        self._lock.release()
+        if isinstance(self._outcome, Exception):
+            raise self._outcome
+        return self._outcome
+
+
+Future = asyncio.Future[Any]
+Waiter = Ticket | Future
+
+
+def settle(outcomes: Iterable[tuple[Waiter, Any]]) -> None:
+    """Give each waiter its outcome, from any thread."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Future, Any]]] = {}
+    for waiter, outcome in outcomes:
+        if isinstance(waiter, Ticket):
+            waiter.settle(outcome)
+        else:
+            by_loop.setdefault(waiter.get_loop(), []).append((waiter, outcome))
+    for loop, pairs in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_settle_futures, pairs)
+        except RuntimeError:  # the loop is closed, so nobody waits
+            pass
+
+
+def _settle_futures(pairs: list[tuple[Future, Any]]) -> None:
+    for future, outcome in pairs:
+        if future.done():  # cancelled
+            continue
+        if isinstance(outcome, Exception):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)

@@ -1,0 +1,238 @@
+"""The writer thread: the one place where a node's core is driven, and where writes become groups.
+
+How do many writers share one fsync? Everything that has queued up while the last transaction was committed
+makes the next one (group commit), so a lone writer waits for one commit and a thousand wait for one as well.
+Messages from peers go the same way, so applying them and writing never contend.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import logging
+import math
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from . import fork
+from .errors import Closed, GossamerError, StoreFailed
+from .limits import GROUP_MAX, QUEUED_MAX
+from .ticket import Future, Ticket, Waiter, settle
+from .turns import Core, Effect, Input, Instant, Tick
+
+log = logging.getLogger("gossamer")
+
+Call = Callable[[], Any]
+"""Something else to be done on the writer thread, between two turns."""
+Entry = tuple[Input | Call, Waiter]
+
+TICK_S_MIN = 0.001
+"""Between two ticks, whatever the core asks for: a mistake in ``wake_at`` must not become a busy loop."""
+RETRY_S = 0.5
+"""After a tick that failed (a full disk, say), before the next."""
+PATIENCE_S_MAX = 3600.0
+"""Longest wait for input; a queue takes no infinite timeout."""
+
+
+class Writer:
+    """Drives a core from one thread of its own, which starts with the first submission."""
+
+    def __init__(
+        self, core: Core, clock: Callable[[], Instant], dispatch: Callable[[Sequence[Effect]], None]
+    ) -> None:
+        """``dispatch`` is called on the writer thread with what the core wants sent; it must not block."""
+        self._core, self._clock, self._dispatch = core, clock, dispatch
+        self._queue: SimpleQueue[Entry | None] = SimpleQueue()  # None: look whether to stop
+        self._waiting_for_room: deque[Waiter] = deque()
+        self._lifecycle = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._refusal: Exception | None = None
+        self._stopping = self._ended = False
+        self._tick_not_before = -math.inf
+        self.fork_lock = threading.Lock()
+        fork.guard(self)
+
+    # From any thread.
+
+    def submit(self, what: Input | Call) -> Ticket:
+        """Queue an input, or a call; waits while the queue is full. `Closed` after `close`."""
+        while self._queue.qsize() >= QUEUED_MAX:
+            room = Ticket()
+            self._wait_for_room(room)
+            room.result()
+        ticket = Ticket()
+        self._put((what, ticket))
+        return ticket
+
+    async def asubmit(self, what: Input | Call) -> Any:
+        """Queue an input, or a call, and await its result. Cancelled, it may be committed all the same."""
+        while self._queue.qsize() >= QUEUED_MAX:
+            room: Future = asyncio.get_running_loop().create_future()
+            self._wait_for_room(room)
+            await room
+        return await self.enqueue(what)
+
+    def enqueue(self, what: Input | Call) -> Future:
+        """`asubmit` without waiting for room, for one who bounds himself what he has under way."""
+        future: Future = asyncio.get_running_loop().create_future()
+        self._put((what, future))
+        return future
+
+    def start(self) -> None:
+        """Start the thread, if it is not running: it also does what the core wants done at a certain time."""
+        with self._lifecycle:
+            self.check()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="gossamer-writer", daemon=True)
+                self._thread.start()
+
+    def check(self) -> None:
+        """Raise what a submission would raise now."""
+        if self._refusal is not None:
+            raise copy.copy(self._refusal)  # each caller gets a traceback of its own
+
+    def close(self) -> None:
+        """Finish what was accepted, refuse everything else, and end the thread. Again: does nothing."""
+        with self._lifecycle:
+            self._stopping = True
+            if not isinstance(self._refusal, Closed):
+                self._refusal = Closed("the node is closed")
+            thread = self._thread
+        if thread is not None:
+            self._queue.put(None)
+            thread.join()
+
+    def forked(self, parent: int) -> None:
+        """In a forked child: there is no thread here, so that nothing may ever be queued."""
+        self._refusal = Closed(
+            f"this is a forked child; the node belongs to process {parent}: open a node after the fork"
+        )
+        self._thread = None
+        self._lifecycle = threading.Lock()  # held for ever, if a thread that is not here held it
+
+    def _put(self, entry: Entry) -> None:
+        self.check()
+        if self._thread is None:
+            self.start()
+        self._queue.put(entry)
+        if self._ended:  # it ended between the look and the put
+            self._abandon()
+
+    def _wait_for_room(self, waiter: Waiter) -> None:
+        self.check()
+        self._waiting_for_room.append(waiter)
+        if self._queue.qsize() < QUEUED_MAX or self._ended:  # the thread may have looked before the append
+            self._make_room()
+
+    def _make_room(self) -> None:
+        waiting: list[tuple[Waiter, None]] = []
+        try:
+            while True:
+                waiting.append((self._waiting_for_room.popleft(), None))
+        except IndexError:
+            settle(waiting)
+
+    def _abandon(self) -> None:
+        entries: list[Entry] = []
+        try:
+            while True:
+                entry = self._queue.get_nowait()
+                if entry is not None:
+                    entries.append(entry)
+        except Empty:
+            settle((waiter, Closed("the node is closed")) for _, waiter in entries)
+        self._make_room()
+
+    # On the writer thread.
+
+    def _run(self) -> None:
+        more = False
+        try:
+            while True:
+                entries = self._take(wait=not (more or self._stopping))
+                self._turn(entries)
+                more = self._send()
+                if self._stopping and not entries:
+                    return
+        finally:
+            self._ended = True
+            self._abandon()
+
+    def _take(self, wait: bool) -> list[Entry]:
+        """All that is queued, up to a group; waits for something if ``wait``, at most until the next tick."""
+        entries: list[Entry] = []
+        get_nowait = self._queue.get_nowait
+        try:
+            entry = self._queue.get(timeout=self._patience()) if wait else get_nowait()
+            while entry is not None and len(entries) < GROUP_MAX - 1:
+                entries.append(entry)
+                entry = get_nowait()
+            if entry is not None:
+                entries.append(entry)
+        except Empty:
+            pass
+        if self._waiting_for_room:
+            self._make_room()
+        return entries
+
+    def _patience(self) -> float:
+        due = max(self._core.wake_at, self._tick_not_before)
+        return min(max(due - self._clock().mono, TICK_S_MIN), PATIENCE_S_MAX)
+
+    def _turn(self, entries: list[Entry]) -> None:
+        inputs = [what for what, _ in entries if not callable(what)]
+        waiters = [waiter for what, waiter in entries if not callable(what)]
+        now = self._clock()
+        tick = now.mono >= max(self._core.wake_at, self._tick_not_before) and not self._stopping
+        if inputs or tick:
+            outcomes = self._outcomes([*inputs, Tick()] if tick else inputs, now)
+            settle(zip(waiters, outcomes, strict=False))
+            if tick:
+                self._after_tick(outcomes[-1], now)
+        if len(inputs) < len(entries):
+            settle((waiter, self._called(what)) for what, waiter in entries if callable(what))
+
+    def _outcomes(self, inputs: Sequence[Input], now: Instant) -> Sequence[Any]:
+        if isinstance(self._refusal, StoreFailed):
+            return [copy.copy(self._refusal) for _ in inputs]
+        try:
+            with self.fork_lock:
+                return self._core.turn(inputs, now)
+        except StoreFailed as error:
+            log.error("the store failed; nothing more is written: %s", error)
+            self._refusal = self._refusal or error
+            failure: Exception = error
+        except GossamerError as error:  # a full disk, say: the callers are told
+            failure = error
+        except Exception as error:
+            log.exception("a group of %d inputs failed", len(inputs))
+            failure = error
+        return [copy.copy(failure) for _ in inputs]
+
+    def _after_tick(self, outcome: Any, now: Instant) -> None:
+        failed = isinstance(outcome, Exception)
+        if failed and self._refusal is None:
+            log.warning("the node's upkeep failed and is tried again: %s", outcome)
+        self._tick_not_before = now.mono + (RETRY_S if failed else TICK_S_MIN)
+
+    def _called(self, call: Call) -> Any:
+        try:
+            with self.fork_lock:
+                return call()
+        except Exception as error:  # noqa: BLE001  # whatever it is, it belongs to the caller
+            return error
+
+    def _send(self) -> bool:
+        """Pass on what the core wants sent; whether there may be more."""
+        try:
+            with self.fork_lock:
+                effects = self._core.outbox(self._clock())
+            if effects:
+                self._dispatch(effects)
+        except Exception:
+            log.exception("sending to peers failed")
+            return False
+        return bool(effects)
