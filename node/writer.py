@@ -94,6 +94,16 @@ class Writer:
         if self._refusal is not None:
             raise copy.copy(self._refusal)  # each caller gets a traceback of its own
 
+    def check_open(self) -> None:
+        """Raise `Closed` if there is nothing to read any more; a failed store can still be read."""
+        if self._refusal is not None and isinstance(self._refusal, Closed):
+            raise copy.copy(self._refusal)
+
+    @property
+    def is_done_for(self) -> bool:
+        """Nothing will be committed any more."""
+        return self._refusal is not None
+
     def close(self) -> None:
         """Finish what was accepted, refuse everything else, and end the thread. Again: does nothing."""
         with self._lifecycle:

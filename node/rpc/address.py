@@ -1,4 +1,4 @@
-"""Addresses, ``host:port``, and the settings of the connections made to and at them.
+"""The settings of connections, those made and those accepted.
 
 Which settings differ from gRPC's own, and why? Each line says so.
 """
@@ -54,16 +54,6 @@ CLIENT: Options = [
         2_000,
     ),  # by default a node that was away stays unreachable for two minutes
 ]
-
-
-def check(address: str, what: str, any_port: bool = False) -> str:
-    """``address``, if it is ``host:port``. `ValueError` names it; port 0 is for listening, with ``any_port``."""
-    if not isinstance(address, str):
-        raise TypeError(f"{what}: a str like 'host:7400' is wanted, not {type(address).__name__}")
-    host, colon, port = address.rpartition(":")
-    if not colon or not host or not port.isdecimal() or not (0 if any_port else 1) <= int(port) <= 65535:
-        raise ValueError(f"{what}: {address!r} is not host:port")
-    return address
 
 
 def is_loopback(address: str) -> bool:

@@ -48,7 +48,7 @@ _ENDED_BY_TRANSPORT = {
 }
 
 
-class answering:  # noqa: N801  # used as a statement: async with answering(context)
+class answering:
     """Ends the call with an error that is raised inside, so that `raised` makes the same of it at the client."""
 
     def __init__(self, context: Context) -> None:
@@ -77,9 +77,9 @@ async def _abort(context: Context, error: Exception) -> NoReturn:
 def raised(error: grpc.RpcError, is_write: bool) -> Exception:
     """What a client raises for a call that failed."""
     code, details = error.code(), error.details() or ""
-    for key, name in error.trailing_metadata() or ():
-        if key == NAME_KEY:
-            return _CLASSES.get(str(name), errors.Refused)(details)
+    for item in error.trailing_metadata() or ():
+        if item.key == NAME_KEY:
+            return _CLASSES.get(str(item.value), errors.Refused)(details)
     words = f"{code.name}: {details}"
     if code not in _ENDED_BY_TRANSPORT:
         return errors.Refused(words)

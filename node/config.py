@@ -1,0 +1,104 @@
+"""What a node is told when it is opened, checked at once: a mistake names the argument and its value."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from .limits import LinkTiming
+
+DURABILITIES = ("commit", "relaxed")
+NAME_BYTES_MAX = 255
+"""Of a node's and a cluster's name."""
+
+
+class NodeConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a node is configured with. Made by `of`, which checks it."""
+
+    data: Path
+    """The directory."""
+    listen: str | None = None
+    """``host:port``; port 0 takes a free one. None: no server, the node only dials."""
+    peers: tuple[str, ...] = ()
+    """Addresses to dial from the beginning; further members are learned from these."""
+    name: str | None = None
+    """The member's name. None: its address, and without one its replica id."""
+    cluster: str = "default"
+    """Nodes of another cluster's name are refused."""
+    keyspaces: tuple[str, ...] = ()
+    """Keyspaces to host beside the default one."""
+    durability: str = "commit"
+    """``commit``: an acknowledged write survives power loss. ``relaxed``: it survives a crash of the process; a
+    power loss may undo the last commits, never tears them."""
+    advertise: str | None = None
+    """The address under which other nodes reach this one. None: the one it listens on, unless its port is 0."""
+    timing: LinkTiming = LinkTiming()
+    """Heartbeats and redialing."""
+    seed: int | None = None
+    """Of the node's random numbers, which spread retries. None: from the system."""
+
+    @property
+    def address(self) -> str | None:
+        """The address to tell others."""
+        if self.advertise is not None:
+            return self.advertise
+        return None if self.listen is None or self.listen.endswith(":0") else self.listen
+
+
+def of(data: str | os.PathLike[str], **given: Any) -> NodeConfig:
+    """A checked configuration. `TypeError` or `ValueError` names the argument and its value."""
+    config = NodeConfig(data=Path(_path_like(data)), **{name: _tupled(name, value) for name, value in given.items()})
+    if config.listen is not None:
+        check_address(config.listen, "listen", any_port=True)
+    for peer in config.peers:
+        check_address(peer, "peers")
+    if config.advertise is not None:
+        check_address(config.advertise, "advertise")
+    for what in ("name", "cluster"):
+        _check_name(what, getattr(config, what))
+    for keyspace in config.keyspaces:
+        _check_name("keyspaces", keyspace)
+    if config.durability not in DURABILITIES:
+        raise ValueError(f"durability: {config.durability!r} is not one of {', '.join(DURABILITIES)}")
+    if not isinstance(config.timing, LinkTiming):
+        raise TypeError(f"timing: a LinkTiming is wanted, not {type(config.timing).__name__}")
+    return config
+
+
+def check_address(address: str, what: str, any_port: bool = False) -> str:
+    """``address``, if it is ``host:port``. `ValueError` names it; port 0 is for listening, with ``any_port``."""
+    if not isinstance(address, str):
+        raise TypeError(f"{what}: a str like 'host:7400' is wanted, not {type(address).__name__}")
+    host, colon, port = address.rpartition(":")
+    digits = port.isascii() and port.isdecimal()
+    if not colon or not host or not digits or not (0 if any_port else 1) <= int(port) <= 65535:
+        raise ValueError(f"{what}: {address!r} is not host:port")
+    return address
+
+
+def _path_like(data: str | os.PathLike[str]) -> str:
+    if not isinstance(data, (str, os.PathLike)):
+        raise TypeError(f"data: a path is wanted, not {type(data).__name__}")
+    if not os.fspath(data):
+        raise ValueError("data: empty; name a directory")
+    return os.fspath(data)
+
+
+def _tupled(name: str, value: Any) -> Any:
+    if name not in ("peers", "keyspaces"):
+        return value
+    if isinstance(value, str):
+        raise TypeError(f"{name}: a list of str is wanted, not the str {value!r}")
+    return tuple(value)
+
+
+def _check_name(what: str, name: object) -> None:
+    if name is None and what == "name":
+        return
+    if not isinstance(name, str):
+        raise TypeError(f"{what}: a str is wanted, not {type(name).__name__}")
+    if not name or not name.isprintable() or len(name.encode(errors="replace")) > NAME_BYTES_MAX:
+        raise ValueError(f"{what}: {name!r} is not 1 to {NAME_BYTES_MAX} bytes of printable text")

@@ -1,0 +1,62 @@
+"""The node in this process as a backend: reads in the calling thread, writes through the writer thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, cast
+
+from gossamer.crdt import Cell, Dot
+
+from .backend import Op
+from .limits import PAGE_CELLS
+from .turns import Core, Effect, Instant, Write
+from .writer import Writer
+
+
+class LocalBackend:
+    """A core and its writer. Any thread, any event loop; `Closed` once it is closed."""
+
+    def __init__(
+        self, core: Core, clock: Callable[[], Instant], dispatch: Callable[[Sequence[Effect]], None]
+    ) -> None:
+        self.core = core
+        self.writer = Writer(core, clock, dispatch)
+
+    def cell(self, keyspace: str, cell_path: bytes) -> Cell:
+        self.writer.check_open()
+        return self.core.cell(keyspace, cell_path)
+
+    async def acell(self, keyspace: str, cell_path: bytes) -> Cell:
+        # In the loop: a read costs microseconds, a hop to another thread a hundred.
+        return self.cell(keyspace, cell_path)
+
+    def scan(self, keyspace: str, prefix: bytes) -> Iterator[tuple[bytes, Cell]]:
+        after: bytes | None = None
+        while True:
+            self.writer.check_open()
+            page = self.core.page(keyspace, prefix, after, PAGE_CELLS)
+            yield from page
+            if len(page) < PAGE_CELLS:
+                return
+            after = page[-1][0]
+
+    async def ascan(self, keyspace: str, prefix: bytes) -> list[tuple[bytes, Cell]]:
+        return list(self.scan(keyspace, prefix))
+
+    def write(self, keyspace: str, ops: Sequence[Op]) -> Dot | None:
+        return cast(Dot | None, self.writer.submit(Write(keyspace, ops)).result())
+
+    async def awrite(self, keyspace: str, ops: Sequence[Op]) -> Dot | None:
+        return cast(Dot | None, await self.writer.asubmit(Write(keyspace, ops)))
+
+    def status(self) -> dict[str, Any]:
+        """A plain, JSON-ready snapshot."""
+        return cast(dict[str, Any], self.writer.submit(self.core.status).result())
+
+    async def astatus(self) -> dict[str, Any]:
+        """`status`, awaited."""
+        return cast(dict[str, Any], await self.writer.asubmit(self.core.status))
+
+    async def aadmin(self, verb: str, arguments: dict[str, Any]) -> Any:
+        """An operator's request. `ValueError` for a verb that there is not."""
+        raise ValueError(f"verb: {verb!r} is unknown to this build")

@@ -1,0 +1,78 @@
+"""Dialing: keeps one link to each address that is to be dialed, for as long as it is.
+
+When is a lost peer dialed again? After a wait that doubles with each failure up to a maximum, times a random
+0.5 to 1, so that a fleet does not come back in step. Only a link that lived for a while counts as a success: a
+peer that accepts and then refuses is no reason to hurry.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from random import Random
+
+import grpc
+
+from gossamer.proto import replication_pb2_grpc
+
+from ..limits import LinkTiming
+from . import address
+from .links import Links
+
+log = logging.getLogger("gossamer")
+
+
+class Dialers:
+    """One task for each address. Lives on the loop."""
+
+    def __init__(self, links: Links, timing: LinkTiming, rng: Random) -> None:
+        self._links, self._timing, self._rng = links, timing, rng
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def want(self, addresses: Iterable[str]) -> None:
+        """Dial these from now on, and no others."""
+        wanted = set(addresses)
+        for gone in self._tasks.keys() - wanted:
+            self._tasks.pop(gone).cancel()
+        for new in wanted - self._tasks.keys():
+            self._tasks[new] = asyncio.create_task(self._keep(new))
+
+    async def close(self) -> None:
+        """End all links that were dialed."""
+        tasks = list(self._tasks.values())
+        self.want(())
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _keep(self, to: str) -> None:
+        loop = asyncio.get_running_loop()
+        failures = 0
+        while True:
+            began = loop.time()
+            reason = await self._attempt(to)
+            failures = 0 if loop.time() - began > self._timing.healthy_s else failures + 1
+            wait = backoff(self._timing, failures, self._rng)
+            log.log(
+                logging.INFO if failures < 2 else logging.DEBUG, "%s: %s; again in %.2f s", to, reason, wait
+            )
+            await asyncio.sleep(wait)
+
+    async def _attempt(self, to: str) -> str:
+        """Dial once, and stay for as long as the link lives; why it ended."""
+        async with grpc.aio.insecure_channel(to, options=address.LINK) as channel:
+            call = replication_pb2_grpc.ReplicationStub(channel).Exchange()
+            try:
+                await asyncio.wait_for(call.wait_for_connection(), self._timing.connect_s)
+                return await self._links.run(call, dialed=to)
+            except TimeoutError:
+                return f"no answer within {self._timing.connect_s} s"
+            except grpc.aio.AioRpcError as error:
+                return f"{error.code().name}: {error.details()}"
+            finally:
+                call.cancel()
+
+
+def backoff(timing: LinkTiming, failures: int, rng: Random) -> float:
+    """Seconds to wait after so many failures in a row (0: after a good link)."""
+    doubled = timing.backoff_base_s * 2.0 ** min(failures, 32)
+    return min(doubled, timing.backoff_max_s) * rng.uniform(0.5, 1)

@@ -1,0 +1,144 @@
+"""A remote node as a backend: the verbs that handles stand on, each one call.
+
+What if no answer comes? A read may simply be asked again: `Unreachable`. A write is never sent twice by
+itself: if it surely did not leave this process it is `Unreachable` too, and else `OutcomeUnknown`. (Every write
+with an ``op_id`` may then be repeated by the caller.)
+
+The async twins go over the same channel as the others: an asyncio channel would belong to one loop, and would
+have to be closed in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar, cast
+
+import grpc
+import msgspec
+
+from gossamer.crdt import Cell, Dot
+from gossamer.proto import data_pb2 as pb
+from gossamer.proto import data_pb2_grpc
+
+from ..backend import Op
+from ..config import check_address
+from ..errors import Closed, LimitExceeded
+from . import address, faults, wire
+
+Reply = TypeVar("Reply")
+
+
+class RemoteBackend:
+    """Any thread, any event loop. Connects with the first call, and again when it must."""
+
+    def __init__(self, target: str, timeout: float) -> None:
+        self.target, self._timeout = check_address(target, "target"), timeout
+        self._channel = grpc.insecure_channel(target, options=address.CLIENT)
+        self._stub = data_pb2_grpc.DataStub(self._channel)
+        self._closed = False
+
+    def close(self) -> None:
+        """Close the connection. Again: does nothing."""
+        self._closed = True
+        self._channel.close()
+
+    def cell(self, keyspace: str, cell_path: bytes) -> Cell:
+        reply = self._call(self._stub.Read, pb.ReadRequest(keyspace=keyspace, paths=[cell_path]))
+        return wire.unpack_cell(cell_path, reply.cells[0])
+
+    async def acell(self, keyspace: str, cell_path: bytes) -> Cell:
+        reply = await self._acall(self._stub.Read, pb.ReadRequest(keyspace=keyspace, paths=[cell_path]))
+        return wire.unpack_cell(cell_path, reply.cells[0])
+
+    def scan(self, keyspace: str, prefix: bytes) -> Iterator[tuple[bytes, Cell]]:
+        self._check()
+        call = self._stub.Scan(pb.ScanRequest(keyspace=keyspace, prefix=prefix), timeout=self._timeout)
+        try:
+            for page in call:
+                for cell_path, data in zip(page.paths, page.cells, strict=True):
+                    yield cell_path, wire.unpack_cell(cell_path, data)
+        except grpc.RpcError as error:
+            raise faults.raised(error, is_write=False) from None
+        finally:
+            call.cancel()
+
+    async def ascan(self, keyspace: str, prefix: bytes) -> list[tuple[bytes, Cell]]:
+        return await asyncio.to_thread(lambda: list(self.scan(keyspace, prefix)))
+
+    def write(self, keyspace: str, ops: Sequence[Op]) -> Dot | None:
+        return wire.unpack_dot(self._call(self._stub.Write, _write_request(keyspace, ops), is_write=True))
+
+    async def awrite(self, keyspace: str, ops: Sequence[Op]) -> Dot | None:
+        request = _write_request(keyspace, ops)
+        return wire.unpack_dot(await self._acall(self._stub.Write, request, is_write=True))
+
+    def status(self) -> dict[str, Any]:
+        """What the node says of itself."""
+        return _json(self._call(self._stub.Status, pb.StatusRequest()).json)
+
+    async def astatus(self) -> dict[str, Any]:
+        """`status`, awaited."""
+        return _json((await self._acall(self._stub.Status, pb.StatusRequest())).json)
+
+    def admin(self, verb: str, arguments: dict[str, Any]) -> Any:
+        """An operator's request."""
+        request = pb.AdminRequest(verb=verb, arguments=msgspec.json.encode(arguments))
+        return msgspec.json.decode(self._call(self._stub.Admin, request, is_write=True).result)
+
+    def _call(self, method: Callable[..., Reply], request: object, *, is_write: bool = False) -> Reply:
+        self._check()
+        try:
+            return method(request, timeout=self._timeout)
+        except grpc.RpcError as error:
+            raise faults.raised(error, is_write) from None
+
+    async def _acall(self, method: Callable[..., Reply], request: object, *, is_write: bool = False) -> Reply:
+        self._check()
+        call = cast(Any, method).future(request, timeout=self._timeout)
+        await _done(call)
+        try:
+            return cast(Reply, call.result())
+        except grpc.RpcError as error:
+            raise faults.raised(error, is_write) from None
+
+    def _check(self) -> None:
+        if self._closed:
+            raise Closed(f"the client of {self.target} is closed")
+
+
+async def _done(call: grpc.Future[Any]) -> None:
+    """Wait for a call in the running loop; cancelled, it is given up, though a write may stand."""
+    loop = asyncio.get_running_loop()
+    done = loop.create_future()
+
+    def settle() -> None:
+        if not done.done():
+            done.set_result(None)
+
+    call.add_done_callback(lambda _: _in_loop(loop, settle))
+    try:
+        await done
+    except asyncio.CancelledError:
+        call.cancel()
+        raise
+
+
+def _in_loop(loop: asyncio.AbstractEventLoop, what: Callable[[], None]) -> None:
+    try:
+        loop.call_soon_threadsafe(what)
+    except RuntimeError:  # the loop is closed, so nobody waits
+        pass
+
+
+def _write_request(keyspace: str, ops: Sequence[Op]) -> pb.WriteRequest:
+    request = pb.WriteRequest(keyspace=keyspace, ops=wire.pack_ops(ops))
+    if request.ByteSize() > address.RECEIVE_BYTES_MAX:
+        raise LimitExceeded(
+            f"a transaction of {request.ByteSize()} bytes on the wire, at most {address.RECEIVE_BYTES_MAX} are possible"
+        )
+    return request
+
+
+def _json(data: bytes) -> dict[str, Any]:
+    return msgspec.json.decode(data, type=dict[str, Any])

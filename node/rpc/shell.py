@@ -1,0 +1,116 @@
+"""A node's side of the network: its server, its links, its dialers, on one loop in one thread.
+
+What is the order of starting and stopping? The port is taken first, so that a node that cannot listen says so
+and has told nobody of itself. On the way down links end first, then calls get a moment to finish, and only
+then is the writer free to stop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from random import Random
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc  # type: ignore[import-untyped]  # has no types
+
+from gossamer.proto import data_pb2_grpc, replication_pb2_grpc
+
+from ..errors import GossamerError, ListenError
+from ..limits import SERVER_GRACE_S, LinkTiming
+from ..turns import Effect
+from ..writer import Writer
+from . import address
+from .data import DataService, Served
+from .dialer import Dialers
+from .links import Links, ReplicationService
+from .loop import LoopThread
+
+log = logging.getLogger("gossamer")
+
+ADDRESSES_S = 1.0
+"""Between two looks at whom to dial: a new member is dialed within this."""
+_SERVICES = ("", "gossamer.v1.Replication", "gossamer.v1.Data")
+
+
+class Shell:
+    """Made and closed from any thread; `dispatch` is for the writer thread."""
+
+    def __init__(
+        self,
+        node: Served,
+        writer: Writer,
+        *,
+        timing: LinkTiming,
+        rng: Random,
+        addresses: Callable[[], list[str]],
+    ) -> None:
+        """``addresses`` are those to dial; asked for on the writer thread."""
+        self._node, self._writer, self._addresses = node, writer, addresses
+        self._timing, self._rng = timing, rng
+        self._server: grpc.aio.Server | None = None
+        self._loop = LoopThread("gossamer-rpc")
+        self._loop.run(self._prepare())
+
+    async def _prepare(self) -> None:
+        self._links = Links(self._writer, self._timing)
+        self._dialers = Dialers(self._links, self._timing, self._rng)
+        self._upkeep: asyncio.Task[None] | None = None
+
+    def dispatch(self, effects: Sequence[Effect]) -> None:
+        """Perform what the engine wants sent and closed."""
+        self._links.dispatch(effects)
+
+    def start(self, listen: str | None) -> str | None:
+        """Listen, if at all, and begin to dial; the address listened on. `ListenError` if it is taken."""
+        return self._loop.run(self._start(listen))
+
+    def close(self) -> None:
+        """End all links and calls, and the thread."""
+        self._loop.run(self._close())
+        self._loop.close()
+
+    async def _start(self, listen: str | None) -> str | None:
+        bound = None if listen is None else await self._listen(listen)
+        self._upkeep = asyncio.create_task(self._keep_dialing())
+        return bound
+
+    async def _listen(self, listen: str) -> str:
+        server = grpc.aio.server(options=address.SERVER)
+        replication_pb2_grpc.add_ReplicationServicer_to_server(ReplicationService(self._links), server)
+        data_pb2_grpc.add_DataServicer_to_server(DataService(self._node), server)
+        healths = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(healths, server)
+        for service in _SERVICES:
+            await healths.set(service, health_pb2.HealthCheckResponse.SERVING)
+        port = _bind(server, listen)
+        await server.start()
+        self._server = server
+        return f"{listen.rpartition(':')[0]}:{port}"
+
+    async def _keep_dialing(self) -> None:
+        while True:
+            try:
+                self._dialers.want(await self._writer.asubmit(self._addresses))
+            except GossamerError as error:
+                log.debug("whom to dial is not known: %s", error)
+            await asyncio.sleep(ADDRESSES_S)
+
+    async def _close(self) -> None:
+        if self._upkeep is not None:
+            self._upkeep.cancel()
+        self._links.end_all("this node is closing")
+        await self._dialers.close()
+        if self._server is not None:
+            await self._server.stop(SERVER_GRACE_S)
+
+
+def _bind(server: grpc.aio.Server, listen: str) -> int:
+    try:
+        port = server.add_insecure_port(listen)
+    except RuntimeError as error:
+        raise ListenError(f"listen: {listen!r} is taken, or not an address of this machine") from error
+    if not address.is_loopback(listen):
+        log.warning("%s is reachable from other machines, and nothing is encrypted or authenticated", listen)
+    return port
