@@ -50,7 +50,9 @@ class NodeConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 def of(data: str | os.PathLike[str], **given: Any) -> NodeConfig:
     """A checked configuration. `TypeError` or `ValueError` names the argument and its value."""
-    config = NodeConfig(data=Path(_path_like(data)), **{name: _tupled(name, value) for name, value in given.items()})
+    config = NodeConfig(
+        data=Path(_path_like(data)), **{name: _tupled(name, value) for name, value in given.items()}
+    )
     if config.listen is not None:
         check_address(config.listen, "listen", any_port=True)
     for peer in config.peers:

@@ -51,6 +51,7 @@ class Writer:
         self._thread: threading.Thread | None = None
         self._refusal: Exception | None = None
         self._stopping = self._ended = False
+        self.is_forked = False
         self._tick_not_before = -math.inf
         self.fork_lock = threading.Lock()
         fork.guard(self)
@@ -117,6 +118,7 @@ class Writer:
 
     def forked(self, parent: int) -> None:
         """In a forked child: there is no thread here, so that nothing may ever be queued."""
+        self.is_forked = True
         self._refusal = Closed(
             f"this is a forked child; the node belongs to process {parent}: open a node after the fork"
         )

@@ -110,7 +110,7 @@ class WriteRequest(_message.Message):
     keyspace: _builtins.str
     @_builtins.property
     def ops(self) -> _containers.RepeatedCompositeFieldContainer[Global___Op]:
-        """at most 1,000"""
+        """at most 10,000"""
 
     def __init__(
         self,

@@ -1,0 +1,187 @@
+"""A node: a directory, its writer, and once started its server and its links to peers.
+
+When does it talk? `open` checks the directory and no more: reads and writes work, nothing listens, no thread
+runs before the first write. ``with`` or `Node.start` listens and gossips. So a program may open a node, fork,
+and start it in no process but one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from os import PathLike
+from random import Random
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, TypeVar, Unpack
+from weakref import WeakSet
+
+from . import clock, config
+from .handles import Keyspace
+from .limits import LinkTiming
+from .local import LocalBackend
+from .turns import Core, Effect, Instant
+
+if TYPE_CHECKING:
+    from .rpc import Shell
+
+T = TypeVar("T")
+
+
+class Settings(TypedDict, total=False):
+    """What `open` takes beside the directory; `NodeConfig` says what each means and its default."""
+
+    listen: str | None
+    peers: Sequence[str]
+    name: str | None
+    cluster: str
+    keyspaces: Sequence[str]
+    durability: Literal["commit", "relaxed"]
+    advertise: str | None
+    timing: LinkTiming
+    seed: int | None
+
+
+class Node(Keyspace):
+    """The handles of the default keyspace, and the node's life. Any thread may use it."""
+
+    def __init__(
+        self, settings: config.NodeConfig, core: Core, now: Callable[[], Instant] = clock.system
+    ) -> None:
+        self._local = LocalBackend(core, now, self._dispatch)
+        super().__init__(self._local)
+        self._config = settings
+        self._shell: Shell | None = None
+        self._address: str | None = None
+        self._lifecycle = threading.Lock()
+        self._is_closed = False
+        _open_nodes.add(self)
+
+    def __repr__(self) -> str:
+        return f"<Node {self._config.name or self._address or self._config.data}>"
+
+    @property
+    def backend(self) -> LocalBackend:
+        """The verbs that the handles stand on."""
+        return self._local
+
+    @property
+    def address(self) -> str | None:
+        """``host:port`` that it listens on, the port being the real one; None if it does not listen."""
+        return self._address
+
+    def keyspace(self, name: str) -> Keyspace:
+        """The same handles in another keyspace."""
+        return Keyspace(self._local, name)
+
+    def status(self) -> dict[str, Any]:
+        """A plain, JSON-ready snapshot: replica, members, and for each keyspace what it holds and lacks."""
+        return self._local.status()
+
+    async def astatus(self) -> dict[str, Any]:
+        """`status`, awaited."""
+        return await self._local.astatus()
+
+    def start(self) -> Self:
+        """Listen and gossip; a started node is left as it is. `ListenError` if the address is taken."""
+        from .rpc import Shell  # grpc takes longer to import than all the rest
+
+        self._local.writer.check_open()  # in a forked child the lock may be held by nobody
+        with self._lifecycle:
+            self._local.writer.check_open()
+            if self._shell is None:
+                shell = Shell(
+                    self._local,
+                    self._local.writer,
+                    timing=self._config.timing,
+                    rng=Random(self._config.seed),
+                    addresses=self._to_dial,
+                )
+                self._shell = shell  # before the first link, whose first message must find it
+                try:
+                    self._address = shell.start(self._config.listen)
+                except BaseException:
+                    self._shell = None
+                    shell.close()
+                    raise
+        return self
+
+    def close(self) -> None:
+        """Finish what was accepted, end all links, let go of the directory. Again: does nothing."""
+        if self._local.writer.is_forked:  # nothing here is this process's to close
+            return
+        with self._lifecycle:
+            if self._is_closed:
+                return
+            self._is_closed = True
+            if self._shell is not None:
+                self._shell.close()
+            self._local.writer.close()
+            self._local.core.close()
+
+    def __enter__(self) -> Self:
+        try:
+            return self.start()
+        except BaseException:
+            self.close()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _dispatch(self, effects: Sequence[Effect]) -> None:
+        if self._shell is not None:
+            self._shell.dispatch(effects)
+
+    def _to_dial(self) -> list[str]:
+        own = (self._address, self._config.listen, self._config.advertise)
+        known = [*self._config.peers, *self._local.core.addresses()]
+        return [address for address in known if address not in own]
+
+
+def open(data: str | PathLike[str], **settings: Unpack[Settings]) -> Node:
+    """A node on the directory ``data``, not started yet. Use it in a ``with``, or `start` and `close` it.
+
+    ``listen`` and ``peers`` are ``host:port``; without ``listen`` the node dials only. Raises `TypeError` or
+    `ValueError` for a wrong setting, and a `StoreError` for a directory that cannot be used.
+    """
+    from .replica import Replica  # type: ignore[import-not-found]  # until it is there
+
+    settled = config.of(data, **settings)
+    return Node(settled, Replica.open(settled.data, settled))
+
+
+@asynccontextmanager
+async def aopen(data: str | PathLike[str], **settings: Unpack[Settings]) -> AsyncIterator[Node]:
+    """`open` and `Node.start`, for ``async with``; neither they nor the closing hold up the event loop."""
+    node = await _in_thread(lambda: open(data, **settings).__enter__(), undo=Node.close)
+    try:
+        yield node
+    finally:
+        await _in_thread(node.close)
+
+
+async def _in_thread(job: Callable[[], T], undo: Callable[[T], None] | None = None) -> T:
+    """Run ``job`` in a thread and to its end, cancelled or not; ``undo`` what a cancelled caller will not get."""
+    running = asyncio.ensure_future(asyncio.to_thread(job))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        result = await running
+        if undo is not None:
+            undo(result)
+        raise
+
+
+_open_nodes: WeakSet[Node] = WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    # What was acknowledged is safe without this; peers and the directory's lock are let go in good order.
+    for node in list(_open_nodes):
+        node.close()

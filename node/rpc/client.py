@@ -1,0 +1,75 @@
+"""A client of a remote node: the handles of a node, over gRPC, without data of its own."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Self
+
+from ..handles import Keyspace
+from ..limits import CLIENT_TIMEOUT_S
+from .remote import RemoteBackend
+
+
+class Client(Keyspace):
+    """The handles of the remote node's default keyspace. Any thread and any event loop may use it."""
+
+    def __init__(self, target: str, timeout: float) -> None:
+        self._remote = RemoteBackend(target, timeout)
+        super().__init__(self._remote)
+
+    def __repr__(self) -> str:
+        return f"<Client of {self._remote.target}>"
+
+    @property
+    def backend(self) -> RemoteBackend:
+        """The verbs that the handles stand on."""
+        return self._remote
+
+    def keyspace(self, name: str) -> Keyspace:
+        """The same handles in another keyspace."""
+        return Keyspace(self._remote, name)
+
+    def status(self) -> dict[str, Any]:
+        """What the node says of itself."""
+        return self._remote.status()
+
+    async def astatus(self) -> dict[str, Any]:
+        """`status`, awaited."""
+        return await self._remote.astatus()
+
+    def admin(self, verb: str, **arguments: Any) -> Any:
+        """An operator's request; arguments and result are JSON."""
+        return self._remote.admin(verb, arguments)
+
+    def close(self) -> None:
+        """Close the connection. Again: does nothing."""
+        self._remote.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def connect(target: str, timeout: float = CLIENT_TIMEOUT_S) -> Client:
+    """A client of the node at ``target``, ``host:port``; each call waits up to ``timeout`` seconds.
+
+    The connection is made by the first call: a call raises `Unreachable` if nothing was written, and
+    `OutcomeUnknown` if a write was sent and not answered. `ValueError` for a wrong address or timeout.
+    """
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
+        raise TypeError(f"timeout: seconds are wanted, not {type(timeout).__name__}")
+    if not 0 < timeout < float("inf"):
+        raise ValueError(f"timeout: {timeout} s is not above 0 and finite")
+    return Client(target, timeout)

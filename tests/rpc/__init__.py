@@ -1,0 +1,1 @@
+"""The shell of a node: writer thread, links, server, client."""

@@ -1,0 +1,182 @@
+"""A core in memory, with a replication of the simplest kind: hello first, then every changed cell to everyone.
+
+It is driven by the production writer and shell, so that what is tested is those and nothing else.
+"""
+
+from __future__ import annotations
+
+import math
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import msgspec
+
+from gossamer import Node
+from gossamer.config import of as make_config
+from gossamer.crdt import EMPTY, Cell, Dot, codec, join
+from gossamer.errors import ProtocolError
+from gossamer.limits import LinkTiming
+from gossamer.memory import MemoryBackend
+from gossamer.turns import (
+    Close,
+    Connected,
+    Disconnected,
+    Effect,
+    Input,
+    Instant,
+    Received,
+    Result,
+    Send,
+    Tick,
+    Write,
+)
+
+FAST = LinkTiming(
+    beat_s=0.05,
+    beats_missed_max=4,
+    hello_s=0.5,
+    connect_s=1.0,
+    backoff_base_s=0.01,
+    backoff_max_s=0.1,
+    healthy_s=5,
+)
+HELLO = b"hello"
+"""The first message of each side; everything before it is an error, everything after it msgpack."""
+DEADLINE_S = 20.0
+
+
+class StandIn:
+    """A `Core`. ``log`` has every input it was given, ``hook`` may replace a turn's outcome."""
+
+    wake_at = math.inf
+
+    def __init__(self, replica: bytes = b"standin1") -> None:
+        self.memory = MemoryBackend(replica)
+        self.changed = threading.Condition()
+        self.log: list[Input] = []
+        self.groups: list[int] = []
+        self.greeted: set[int] = set()
+        self.open_links: set[int] = set()
+        self.dialed: list[str] = []
+        self.hook: Callable[[Sequence[Input]], None] = lambda inputs: None
+        self.to_dial: list[str] = []
+        self.is_closed = False
+        self._out: list[Effect] = []
+
+    def turn(self, inputs: Sequence[Input], now: Instant) -> Sequence[Result]:
+        self.hook(inputs)
+        results = [self._one(given) for given in inputs]
+        with self.changed:
+            self.log.extend(inputs)
+            self.groups.append(len(inputs))
+            self.changed.notify_all()
+        return results
+
+    def outbox(self, now: Instant) -> Sequence[Effect]:
+        out, self._out = self._out, []
+        return out
+
+    def addresses(self) -> list[str]:
+        return self.to_dial
+
+    def cell(self, keyspace: str, cell_path: bytes) -> Cell:
+        return self.memory.cell(keyspace, cell_path)
+
+    def page(self, keyspace: str, prefix: bytes, after: bytes | None, limit: int) -> list[tuple[bytes, Cell]]:
+        found = self.memory.scan(keyspace, prefix)
+        return [pair for pair in found if after is None or pair[0] > after][:limit]
+
+    def status(self) -> dict[str, Any]:
+        return {"links": len(self.open_links)}
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    def send(self, link: int, body: bytes) -> None:
+        """Have a message sent with the next turn. Call it on the writer thread."""
+        self._out.append(Send(link, body))
+
+    def wait(self, condition: Callable[[], bool], what: str) -> None:
+        """Until ``condition`` holds, looked at after each turn."""
+        with self.changed:
+            assert self.changed.wait_for(condition, DEADLINE_S), f"never: {what}"
+
+    def received(self) -> list[bytes]:
+        """The message bodies so far."""
+        return [given.body for given in self.log if isinstance(given, Received)]
+
+    def _one(self, given: Input) -> Result:
+        try:
+            match given:
+                case Write(keyspace, ops):
+                    return self._write(keyspace, ops)
+                case Connected(link, dialed):
+                    self.open_links.add(link)
+                    self.dialed += [dialed] if dialed else []
+                    self._out.append(Send(link, HELLO))
+                case Disconnected(link):
+                    self.open_links.discard(link)
+                    self.greeted.discard(link)
+                case Received(link, body):
+                    self._received(link, body)
+                case Tick():
+                    pass
+        except Exception as error:  # noqa: BLE001  # it is the input's outcome
+            return error
+        return None
+
+    def _write(self, keyspace: str, ops: Sequence[Any]) -> Dot | None:
+        dot = self.memory.write(keyspace, ops)
+        cells = [(op.path, codec.encode(self.memory.cell(keyspace, op.path))) for op in ops]
+        body = msgspec.msgpack.encode((keyspace, cells))
+        self._out += [Send(link, body) for link in self.greeted]
+        return dot
+
+    def _received(self, link: int, body: bytes) -> None:
+        if body == HELLO:
+            self.greeted.add(link)
+        elif link not in self.greeted:
+            self._out.append(Close(link, "a batch before hello"))
+        else:
+            self._merge(body)
+
+    def _merge(self, body: bytes) -> None:
+        try:
+            keyspace, cells = msgspec.msgpack.decode(body, type=tuple[str, list[tuple[bytes, bytes]]])
+        except msgspec.DecodeError as error:
+            raise ProtocolError(f"batch: {error}") from None
+        table = self.memory._table(keyspace)
+        for cell_path, data in cells:
+            table.put(cell_path, join(table.cells.get(cell_path, EMPTY), codec.decode(data)))
+
+
+def now() -> Instant:
+    return Instant(time.time_ns() // 1000, time.monotonic())
+
+
+def make_node(core: StandIn, **settings: Any) -> Node:
+    """A node on a stand-in, not started."""
+    return Node(make_config("unused", **{"timing": FAST, "seed": 7, **settings}), core)
+
+
+@contextmanager
+def pair(**settings: Any) -> Iterator[tuple[Node, StandIn, Node, StandIn]]:
+    """Two nodes with one link between them, up."""
+    a, b = StandIn(b"standinA"), StandIn(b"standinB")
+    with ExitStack() as stack:
+        node_a = stack.enter_context(make_node(a, listen="127.0.0.1:0", **settings))
+        node_b = stack.enter_context(make_node(b, peers=[node_a.address], **settings))
+        a.wait(lambda: len(a.greeted) == 1, "the accepted link")
+        b.wait(lambda: len(b.greeted) == 1, "the dialed link")
+        yield node_a, a, node_b, b
+
+
+def free_port() -> int:
+    """A port that nobody has just now."""
+    with socket.socket() as it:
+        it.bind(("127.0.0.1", 0))
+        return int(it.getsockname()[1])
