@@ -45,6 +45,8 @@ class Link:
         self.number = number
         self._stream, self._writer, self._timing = stream, writer, timing
         self._ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.beats = 0
+        """Heartbeats since the link opened."""
         self._reading = self._greeted = False
         self._beats_unheard = 0
         self._untaken = asyncio.Semaphore(LINK_PIPELINE)
@@ -209,14 +211,13 @@ class Link:
         return Frame(message=piece)
 
     async def _beat(self) -> None:
-        beats = 0
         while True:
             await asyncio.sleep(self._timing.beat_s)
-            beats += 1
+            self.beats += 1
             self._beats_unheard += self._reading
             if self._beats_unheard > self._timing.beats_missed_max:
                 self.end(f"nothing heard for {self._beats_unheard} heartbeats of {self._timing.beat_s} s")
-            if not self._greeted and beats * self._timing.beat_s > self._timing.hello_s:
+            if not self._greeted and self.beats * self._timing.beat_s > self._timing.hello_s:
                 self.end(f"no hello within {self._timing.hello_s} s")
-            self._ping = beats
+            self._ping = self.beats
             self._to_send.set()
