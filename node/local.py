@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, cast
 
 from gossamer.crdt import Cell, Dot
@@ -21,10 +22,14 @@ class LocalBackend:
     ) -> None:
         self.core = core
         self.writer = Writer(core, clock, dispatch)
+        self._hosted: set[str] = set()
 
     def cell(self, keyspace: str, cell_path: bytes) -> Cell:
         self.writer.check_open()
-        return self.core.cell(keyspace, cell_path)
+        try:
+            return self.core.cell(keyspace, cell_path)
+        except KeyError:
+            raise _not_hosted(keyspace) from None
 
     async def acell(self, keyspace: str, cell_path: bytes) -> Cell:
         # In the loop: a read costs microseconds, a hop to another thread a hundred.
@@ -34,7 +39,10 @@ class LocalBackend:
         after: bytes | None = None
         while True:
             self.writer.check_open()
-            page = self.core.page(keyspace, prefix, after, PAGE_CELLS)
+            try:
+                page = self.core.page(keyspace, prefix, after, PAGE_CELLS)
+            except KeyError:
+                raise _not_hosted(keyspace) from None
             yield from page
             if len(page) < PAGE_CELLS:
                 return
@@ -44,10 +52,24 @@ class LocalBackend:
         return list(self.scan(keyspace, prefix))
 
     def write(self, keyspace: str, ops: Sequence[Op]) -> Dot | None:
-        return cast(Dot | None, self.writer.submit(Write(keyspace, ops)).result())
+        ticket = self.writer.submit(Write(_writable(keyspace), ops))
+        try:
+            return cast(Dot | None, ticket.result())
+        except KeyError:
+            raise _not_hosted(keyspace) from None
 
     async def awrite(self, keyspace: str, ops: Sequence[Op]) -> Dot | None:
-        return cast(Dot | None, await self.writer.asubmit(Write(keyspace, ops)))
+        try:
+            return cast(Dot | None, await self.writer.asubmit(Write(_writable(keyspace), ops)))
+        except KeyError:
+            raise _not_hosted(keyspace) from None
+
+    def host(self, keyspace: str) -> None:
+        """Make a keyspace on this node, if it is not there yet."""
+        _writable(keyspace)
+        if keyspace not in self._hosted:
+            self.writer.submit(partial(self.core.host, keyspace)).result()
+            self._hosted.add(keyspace)
 
     def status(self) -> dict[str, Any]:
         """A plain, JSON-ready snapshot."""
@@ -60,3 +82,13 @@ class LocalBackend:
     async def aadmin(self, verb: str, arguments: dict[str, Any]) -> Any:
         """An operator's request. `ValueError` for a verb that there is not."""
         raise ValueError(f"verb: {verb!r} is unknown to this build")
+
+
+def _writable(keyspace: str) -> str:
+    if keyspace.startswith("$"):
+        raise ValueError(f"keyspace {keyspace!r}: the names with a $ are the node's own")
+    return keyspace
+
+
+def _not_hosted(keyspace: str) -> ValueError:
+    return ValueError(f"keyspace {keyspace!r}: this node does not host it")

@@ -22,6 +22,7 @@ from . import clock, config
 from .handles import Keyspace
 from .limits import LinkTiming
 from .local import LocalBackend
+from .opening import open_replica
 from .turns import Core, Effect, Instant
 
 if TYPE_CHECKING:
@@ -73,8 +74,10 @@ class Node(Keyspace):
         return self._address
 
     def keyspace(self, name: str) -> Keyspace:
-        """The same handles in another keyspace."""
-        return Keyspace(self._local, name)
+        """The same handles in another keyspace, which this node hosts from now on."""
+        found = Keyspace(self._local, name)
+        self._local.host(found.name)
+        return found
 
     def status(self) -> dict[str, Any]:
         """A plain, JSON-ready snapshot: replica, members, and for each keyspace what it holds and lacks."""
@@ -98,6 +101,7 @@ class Node(Keyspace):
                     timing=self._config.timing,
                     rng=Random(self._config.seed),
                     addresses=self._to_dial,
+                    wants=self._local.core.wants,
                 )
                 self._shell = shell  # before the first link, whose first message must find it
                 try:
@@ -149,10 +153,8 @@ def open(data: str | PathLike[str], **settings: Unpack[Settings]) -> Node:
     ``listen`` and ``peers`` are ``host:port``; without ``listen`` the node dials only. Raises `TypeError` or
     `ValueError` for a wrong setting, and a `StoreError` for a directory that cannot be used.
     """
-    from .replica import Replica  # type: ignore[import-not-found]  # until it is there
-
     settled = config.of(data, **settings)
-    return Node(settled, Replica.open(settled.data, settled))
+    return Node(settled, open_replica(settled))
 
 
 @asynccontextmanager

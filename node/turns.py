@@ -91,6 +91,12 @@ class Core(Protocol):
     def addresses(self) -> list[str]:
         """Members' addresses to dial, beside the configured ones. Writer thread."""
 
+    def wants(self, address: str) -> bool:
+        """Whether dialing an address would help: not if it is this node, or a peer linked already. Writer thread."""
+
+    def host(self, keyspace: str) -> None:
+        """Make a keyspace here, if it is not yet, and share it with peers. Writer thread."""
+
     def cell(self, keyspace: str, cell_path: bytes) -> Cell:
         """The cell at a path. Any thread."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from random import Random
 
 import grpc
@@ -26,8 +26,11 @@ log = logging.getLogger("gossamer")
 class Dialers:
     """One task for each address. Lives on the loop."""
 
-    def __init__(self, links: Links, timing: LinkTiming, rng: Random) -> None:
-        self._links, self._timing, self._rng = links, timing, rng
+    def __init__(
+        self, links: Links, wanted: Callable[[str], Awaitable[bool]], timing: LinkTiming, rng: Random
+    ) -> None:
+        """``wanted`` says whether dialing an address would help just now."""
+        self._links, self._wanted, self._timing, self._rng = links, wanted, timing, rng
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def want(self, addresses: Iterable[str]) -> None:
@@ -48,6 +51,9 @@ class Dialers:
         loop = asyncio.get_running_loop()
         failures = 0
         while True:
+            if not await self._wanted(to):  # it has dialed us, most likely
+                await asyncio.sleep(self._timing.backoff_max_s * self._rng.uniform(0.5, 1))
+                continue
             began = loop.time()
             reason = await self._attempt(to)
             failures = 0 if loop.time() - began > self._timing.healthy_s else failures + 1

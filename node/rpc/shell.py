@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from random import Random
 
 import grpc
@@ -45,9 +46,10 @@ class Shell:
         timing: LinkTiming,
         rng: Random,
         addresses: Callable[[], list[str]],
+        wants: Callable[[str], bool],
     ) -> None:
-        """``addresses`` are those to dial; asked for on the writer thread."""
-        self._node, self._writer, self._addresses = node, writer, addresses
+        """``addresses`` are those to dial, if ``wants`` says so at the time; both asked on the writer thread."""
+        self._node, self._writer, self._addresses, self._wants = node, writer, addresses, wants
         self._timing, self._rng = timing, rng
         self._server: grpc.aio.Server | None = None
         self._loop = LoopThread("gossamer-rpc")
@@ -55,7 +57,7 @@ class Shell:
 
     async def _prepare(self) -> None:
         self._links = Links(self._writer, self._timing)
-        self._dialers = Dialers(self._links, self._timing, self._rng)
+        self._dialers = Dialers(self._links, self._is_wanted, self._timing, self._rng)
         self._upkeep: asyncio.Task[None] | None = None
 
     def dispatch(self, effects: Sequence[Effect]) -> None:
@@ -88,6 +90,12 @@ class Shell:
         await server.start()
         self._server = server
         return f"{listen.rpartition(':')[0]}:{port}"
+
+    async def _is_wanted(self, address: str) -> bool:
+        try:
+            return bool(await self._writer.asubmit(partial(self._wants, address)))
+        except GossamerError:
+            return False  # the node is going down
 
     async def _keep_dialing(self) -> None:
         while True:

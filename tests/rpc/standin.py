@@ -64,6 +64,7 @@ class StandIn:
         self.dialed: list[str] = []
         self.hook: Callable[[Sequence[Input]], None] = lambda inputs: None
         self.to_dial: list[str] = []
+        self.hosted: set[str] = {"default"}
         self.is_closed = False
         self._out: list[Effect] = []
 
@@ -82,6 +83,12 @@ class StandIn:
 
     def addresses(self) -> list[str]:
         return self.to_dial
+
+    def wants(self, address: str) -> bool:
+        return True
+
+    def host(self, keyspace: str) -> None:
+        self.hosted.add(keyspace)
 
     def cell(self, keyspace: str, cell_path: bytes) -> Cell:
         return self.memory.cell(keyspace, cell_path)

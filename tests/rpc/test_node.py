@@ -1,0 +1,150 @@
+"""Do whole nodes, each with a store and an engine, find each other and agree?"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import gossamer
+from gossamer import Closed
+
+from .standin import DEADLINE_S, FAST, StandIn, free_port, make_node
+
+
+def eventually(condition: Callable[[], bool], what: str) -> None:
+    until = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < until, f"never: {what}"
+        threading.Event().wait(0.005)
+
+
+def test_two_nodes_agree_and_remember(tmp_path: Path) -> None:
+    here = f"127.0.0.1:{free_port()}"
+    with (
+        gossamer.open(tmp_path / "a", listen=here, timing=FAST) as a,
+        gossamer.open(tmp_path / "b", peers=[here], timing=FAST) as b,
+    ):
+        a.counter("sold").add(2)
+        b.counter("sold").add(3)
+        b.map("cart:42").set("skus").add("sku-1")
+        eventually(lambda: a.counter("sold").value() == 5 == b.counter("sold").value(), "the sum")
+        eventually(lambda: a.map("cart:42").value() == {"skus": frozenset({"sku-1"})}, "the map")
+    with gossamer.open(tmp_path / "a") as again:
+        assert again.counter("sold").value() == 5
+
+
+def test_two_nodes_that_dial_each_other_keep_one_link(tmp_path: Path) -> None:
+    one, two = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
+    with (
+        gossamer.open(tmp_path / "a", listen=one, peers=[two, one], timing=FAST) as a,
+        gossamer.open(tmp_path / "b", listen=two, peers=[one, two], timing=FAST) as b,
+    ):
+        a.counter("sold").add(1)
+        b.counter("sold").add(1)
+        eventually(lambda: a.counter("sold").value() == 2 == b.counter("sold").value(), "the sum")
+        eventually(lambda: open_links(a) == 1 == open_links(b), "one link")
+
+
+def test_a_third_node_is_learned_from_the_second(tmp_path: Path) -> None:
+    places = [f"127.0.0.1:{free_port()}" for _ in range(3)]
+    with (
+        gossamer.open(tmp_path / "a", listen=places[0], timing=FAST) as a,
+        gossamer.open(tmp_path / "b", listen=places[1], peers=[places[0]], timing=FAST),
+        gossamer.open(tmp_path / "c", listen=places[2], peers=[places[1]], timing=FAST) as c,
+    ):
+        a.counter("sold").add(1)
+        eventually(lambda: c.counter("sold").value() == 1, "the write")
+        eventually(lambda: open_links(a) == 2 == open_links(c), "links between all")
+
+
+def test_writes_before_start_are_there_and_are_gossiped(tmp_path: Path) -> None:
+    here = f"127.0.0.1:{free_port()}"
+    node = gossamer.open(tmp_path / "a", listen=here, timing=FAST)
+    before = threading.active_count()
+    assert node.counter("sold").value() == 0
+    assert threading.active_count() == before  # a read starts nothing
+    node.counter("sold").add(1)
+    with node, gossamer.open(tmp_path / "b", peers=[here], timing=FAST) as peer:
+        eventually(lambda: peer.counter("sold").value() == 1, "the write")
+
+
+def test_keyspaces_are_made_when_named_and_not_from_afar(tmp_path: Path) -> None:
+    with gossamer.open(tmp_path, listen="127.0.0.1:0", keyspaces=["stock"]) as node:
+        node.keyspace("orders").counter("sold").add(1)
+        assert node.keyspace("orders").counter("sold").value() == 1
+        with gossamer.connect(str(node.address)) as client:
+            assert client.keyspace("orders").counter("sold").value() == 1
+            client.keyspace("stock").counter("sold").add(1)
+            elsewhere = client.keyspace("elsewhere").counter("sold")
+            for use in (elsewhere.value, elsewhere.add):
+                with pytest.raises(ValueError, match="'elsewhere': this node does not host"):
+                    use()
+            with pytest.raises(ValueError, match="node's own"):
+                client.keyspace("$system").counter("sold").add(1)
+            assert client.status()["keyspaces"].keys() >= {"default", "orders", "stock"}
+
+
+async def test_aopen_is_the_async_twin(tmp_path: Path) -> None:
+    async with gossamer.aopen(tmp_path, listen="127.0.0.1:0") as node:
+        await node.counter("sold").aadd(2)
+        assert await node.counter("sold").avalue() == 2
+    with pytest.raises(Closed):
+        await node.counter("sold").aadd(1)
+
+
+async def test_aopen_that_is_cancelled_leaves_nothing_open(tmp_path: Path) -> None:
+    async def use() -> None:
+        async with gossamer.aopen(tmp_path):
+            raise AssertionError("cancelled before")
+
+    opening = asyncio.create_task(use())
+    await asyncio.wait([opening], timeout=0)
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    async with gossamer.aopen(tmp_path):  # which it could not be, were it open still
+        pass
+
+
+def test_listening_beyond_this_machine_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "gossamer"):
+        with make_node(StandIn(), listen="127.0.0.1:0"):
+            assert caplog.text == ""
+        with make_node(StandIn(), listen="0.0.0.0:0"):
+            assert "nothing is encrypted" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "words"),
+    [
+        ({"listen": "7400"}, ValueError, "listen: '7400'"),
+        ({"listen": 7400}, TypeError, "listen"),
+        ({"peers": "127.0.0.1:7400"}, TypeError, "peers: a list"),
+        ({"peers": ["127.0.0.1:0"]}, ValueError, "peers: '127.0.0.1:0'"),
+        ({"durability": "none"}, ValueError, "durability: 'none'"),
+        ({"name": ""}, ValueError, "name: ''"),
+        ({"cluster": None}, TypeError, "cluster"),
+        ({"keyspaces": "orders"}, TypeError, "keyspaces: a list"),
+        ({"advertise": "here"}, ValueError, "advertise: 'here'"),
+        ({"timing": 1}, TypeError, "timing"),
+        ({"colour": "red"}, TypeError, "colour"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_its_value(
+    tmp_path: Path, given: dict[str, Any], error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        gossamer.open(tmp_path / "never", **given)
+    assert not (tmp_path / "never").exists()
+
+
+def open_links(node: gossamer.Node) -> int:
+    assert node._shell is not None
+    return len(node._shell._links._links)
