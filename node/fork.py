@@ -13,11 +13,39 @@ from typing import Protocol
 from weakref import WeakSet
 
 
+class ForkLock:
+    """Used in a ``with`` around what a fork must not catch in the middle; `hold` and `release` are the fork's.
+
+    Python's locks are not fair: a busy thread takes one again before a waiting one has woken up. So there is a
+    turnstile before the lock, which a waiting fork keeps shut.
+    """
+
+    def __init__(self) -> None:
+        self._turnstile, self._lock = threading.Lock(), threading.Lock()
+
+    def __enter__(self) -> None:
+        with self._turnstile:
+            pass
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def hold(self) -> None:
+        """Wait until nobody is inside, and let nobody in."""
+        self._turnstile.acquire()
+        self._lock.acquire()
+
+    def release(self) -> None:
+        """Let them in again."""
+        self._lock.release()
+        self._turnstile.release()
+
+
 class Guarded(Protocol):
     """Something that a fork must not catch in the middle."""
 
-    fork_lock: threading.Lock
-    """Held while it must not be forked."""
+    fork_lock: ForkLock
 
     def forked(self, parent: int) -> None:
         """In the child: the parent's process id. Must not wait for anything."""
@@ -37,7 +65,7 @@ def guard(it: Guarded) -> None:
 def _before() -> None:
     _registry.acquire()
     for it in _guarded:
-        it.fork_lock.acquire()
+        it.fork_lock.hold()
         _held.append(it)
 
 

@@ -89,9 +89,9 @@ class Node(Keyspace):
 
     def start(self) -> Self:
         """Listen and gossip; a started node is left as it is. `ListenError` if the address is taken."""
+        self._local.writer.check_open()  # first: in a forked child the lock may be held by nobody
         from .rpc import Shell  # grpc takes longer to import than all the rest
 
-        self._local.writer.check_open()  # in a forked child the lock may be held by nobody
         with self._lifecycle:
             self._local.writer.check_open()
             if self._shell is None:

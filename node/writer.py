@@ -53,7 +53,7 @@ class Writer:
         self._stopping = self._ended = False
         self.is_forked = False
         self._tick_not_before = -math.inf
-        self.fork_lock = threading.Lock()
+        self.fork_lock = fork.ForkLock()
         fork.guard(self)
 
     # From any thread.
