@@ -78,6 +78,8 @@ class Store:
         """Store a fact about the node itself, durably."""
         with environment.translated(), self._env.begin(write=True) as txn:
             txn.put(key.encode(), value, db=self._node)
+        with environment.translated():
+            self._env.sync(True)  # in relaxed durability the commit alone is not durable
 
     def last_txn(self) -> int:
         """The id of the last committed transaction."""
