@@ -29,7 +29,7 @@ import msgspec
 from ..errors import DirectoryUnusable, StoreError, StoreFull
 from . import environment, identity, mounts, pages, witness
 from .identity import Kept
-from .lock import DirectoryLock, is_lock_file
+from .lock import DirectoryLock
 from .store import Store
 from .witness import Witness
 
@@ -125,7 +125,7 @@ class Directory:
             return
         self._is_open = False
         try:
-            txn = self.store.last_txn() if clean else None
+            txn = self.store.last_txn() if clean and self.store.is_sound() else None
             self.store.close()
             if txn is not None:
                 self._witness(txn, is_clean=True, changed_at=self._data.stat().st_ctime_ns)
@@ -138,10 +138,12 @@ class Directory:
         condition = inspect(self.path)  # again: another process may have made it while we waited
         if condition is Condition.READY:
             pages.check(self._data)
+            changed_at = self._data.stat().st_ctime_ns
         else:
             self._lay_out()
-        changed_at = self._data.stat().st_ctime_ns if condition is Condition.READY else 0
-        self.store = Store(self._file(_STORE), durability, map_bytes=map_bytes)
+            changed_at = 0
+        self._lock.sign()
+        self._load(durability, map_bytes)
         try:
             self._settle_identity(condition, entropy, changed_at)
             self._witness_open()
@@ -151,6 +153,14 @@ class Directory:
         except BaseException:
             self.store.close()
             raise
+
+    def _load(self, durability: str, map_bytes: int) -> None:
+        try:
+            self.store = Store(self._file(_STORE), durability, map_bytes=map_bytes)
+        except (ValueError, TypeError) as error:
+            raise pages.damaged(
+                self._data, f"what it says of itself is not what was written ({error})"
+            ) from None
 
     def _lay_out(self) -> None:
         """Make everything but the store's content. What an interrupted first open left has told nobody its id."""
@@ -229,15 +239,24 @@ def inspect(path: Path) -> Condition:
     if _SENTINEL in names:
         _check_sentinel(path / _SENTINEL)
         return Condition.READY
-    foreign = sorted(names - _BESIDE - {_LOCK})
-    if _LOCK in names and not is_lock_file(path / _LOCK):
-        foreign.append(_LOCK)
+    foreign = sorted(names - _BESIDE - _left_by_open(path))
     if foreign:
         raise DirectoryUnusable(
             f"{path} is foreign: it holds {foreign[0]!r} and is no Gossamer directory; "
             "name one that is new or empty"
         )
     return Condition.FRESH
+
+
+def _left_by_open(path: Path) -> set[str]:
+    """The lock, if an interrupted first open left it: not signed yet, so empty.
+
+    It is not read: closing it again would let go of it, if another thread has just taken it.
+    """
+    try:
+        return {_LOCK} if (path / _LOCK).stat().st_size == 0 else set()
+    except FileNotFoundError:
+        return set()
 
 
 def _check_sentinel(file: Path) -> None:

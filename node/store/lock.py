@@ -11,13 +11,14 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import DirectoryInUse, DirectoryUnusable
 
 _PREFIX = b"gossamer "
-_READ_BYTES = 64
+_SIGNATURE_BYTES = 31
 
 
 class _Claim(NamedTuple):
@@ -45,18 +46,16 @@ class DirectoryLock:
             del _claims[self._key]
             raise
 
+    def sign(self) -> None:
+        """Say in the file who has it, for those who find it taken."""
+        with suppress(OSError):  # of a full disk: it is a courtesy
+            os.pwrite(self._handle, (_PREFIX + b"%d" % os.getpid()).ljust(_SIGNATURE_BYTES) + b"\n", 0)
+
     def release(self) -> None:
         """Let others in. In a forked child nothing is held and nothing happens."""
         if self._claim.pid == os.getpid() and _claims.get(self._key) is self._claim:
             os.close(self._handle)
             del _claims[self._key]
-
-
-def is_lock_file(file: Path) -> bool:
-    """Whether a file is, or may be, the lock that a first open left behind when it was interrupted."""
-    with file.open("rb") as handle:
-        start = handle.read(_READ_BYTES)
-    return not start or start.startswith(_PREFIX)
 
 
 def _claimed(directory: Path, holder: _Claim) -> str:
@@ -72,8 +71,6 @@ def _take(directory: Path, file: Path) -> int:
     handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, _PREFIX + b"%d\n" % os.getpid(), 0)
     except OSError as error:
         holder = _holder(handle)
         os.close(handle)
@@ -89,6 +86,6 @@ def _take(directory: Path, file: Path) -> int:
 
 
 def _holder(handle: int) -> str:
-    text = os.pread(handle, _READ_BYTES, 0)
+    text = os.pread(handle, _SIGNATURE_BYTES, 0)
     pid = text.removeprefix(_PREFIX).strip()
     return f"process {pid.decode()}" if text.startswith(_PREFIX) and pid.isdigit() else "another process"
