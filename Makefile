@@ -4,7 +4,7 @@ READY := .venv/ready
 LAYOUT := build/layout
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format proto clean
+.PHONY: help demo test lint format proto stubs simulate clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -33,8 +33,13 @@ proto: $(READY) ## generate the code in proto/ from its .proto files
 		--python_out=build/gen --grpc_python_out=build/gen \
 		--mypy_out=build/gen --mypy_grpc_out=build/gen proto/*.proto
 	mv build/gen/gossamer/proto/* proto/
-	@for file in proto/*_pb2*.py; do name=$$(basename $$file .py); \
-		echo "from proto.$$name import *" > typings/gossamer/proto/$$name.pyi; done
+	$(BIN)/python tools/stubs.py
+
+stubs: $(READY) ## tell type checkers of new modules
+	$(BIN)/python tools/stubs.py
+
+simulate: $(READY) ## run random schedules: make simulate SEEDS=10000 FROM=0
+	$(BIN)/python -m tests.simulation.run --seeds $(or $(SEEDS),2000) --start $(or $(FROM),0)
 
 clean: ## remove the environment and everything built
 	rm -rf .venv build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -1,53 +1,97 @@
-"""Opening a directory: the store in it, and whose it is.
+"""Opening a directory as a node: whose it is, what it is called, and of which cluster.
 
-Who is the node? The replica id that the directory keeps, made at random when it is first opened, together with
-the ids that it had before.
+Who is the node? The replica id is the directory's (`store.directory` says when it takes a new one). Its name and
+its cluster are what it was first opened with, unless a name is given.
 """
 
 from __future__ import annotations
 
-import secrets
-
-import msgspec
+import logging
+import os
 
 from .config import NodeConfig
+from .errors import DirectoryUnusable
 from .replica import DEFAULT, Replica
 from .replication.engine import Identity
-from .store import Store
+from .store import Directory
 
-_IDS = "replicas"  # the current id, then the old ones
+log = logging.getLogger("gossamer")
+
+_NAME, _CLUSTER = "name", "cluster"
 _REPLICA_BYTES = 8
 
 
-def open_replica(config: NodeConfig) -> Replica:
-    """The replica in ``config.data``, made if it is not there. A `StoreError` says why it cannot be opened."""
-    config.data.mkdir(parents=True, exist_ok=True)
-    store = Store(config.data, config.durability)
-    current, *old = _ids(store)
-    address = config.address or ""
-    name = config.name or address or current.hex()
+def open_replica(
+    config: NodeConfig,
+    *,
+    name: str | None = None,
+    address: str | None = None,
+    boot_id: str | None = None,
+) -> Replica:
+    """The replica in ``config.data``, made if it is not there. A `StoreError` says why it cannot be opened.
+
+    ``name`` and ``address`` stand in for the configured ones. `Replica.close` closes the directory.
+    """
+    directory = Directory.open(config.data, config.durability, boot_id=boot_id)
+    try:
+        if directory.doubt is not None:
+            _log_new_id(directory, directory.doubt)
+        _check_cluster(directory, config.cluster)
+        return _replica(config, directory, name or config.name, address or config.address or "")
+    except BaseException:
+        directory.close()
+        raise
+
+
+def _replica(config: NodeConfig, directory: Directory, name: str | None, address: str) -> Replica:
+    known = _named(directory, name) or address or directory.replica.hex()
+
+    def keep(replica: bytes, old_ids: list[bytes], reason: str) -> None:
+        directory.keep_identity(replica, old_ids, reason)
+        _log_new_id(directory, reason)
+
     return Replica(
-        store,
-        Identity(current, _random_id(), name, address, config.cluster),
+        directory.store,
+        Identity(directory.replica, _random_id(), known, address, config.cluster),
         (DEFAULT, *config.keyspaces),
-        old_ids=old,
+        peers=config.peers,
+        old_ids=directory.old_ids,
         new_id=_random_id,
-        on_new_id=lambda replica, old_ids, _reason: _keep(store, [replica, *old_ids]),
+        on_new_id=keep,
+        on_close=directory.close,
     )
 
 
-def _ids(store: Store) -> list[bytes]:
-    kept = store.get_meta(_IDS)
-    if kept is not None:
-        return msgspec.msgpack.decode(kept, type=list[bytes])
-    ids = [_random_id()]
-    _keep(store, ids)
-    return ids
+def _check_cluster(directory: Directory, cluster: str) -> None:
+    recorded = directory.store.get_meta(_CLUSTER)
+    if recorded is None:
+        directory.store.put_meta(_CLUSTER, cluster.encode())
+    elif recorded.decode() != cluster:
+        raise DirectoryUnusable(
+            f"{directory.path}: it belongs to cluster {recorded.decode()!r}, not {cluster!r}; "
+            "name that cluster, or another directory"
+        )
 
 
-def _keep(store: Store, ids: list[bytes]) -> None:
-    store.put_meta(_IDS, msgspec.msgpack.encode(ids))
+def _named(directory: Directory, name: str | None) -> str | None:
+    """The configured name, recorded; without one, that of an earlier open."""
+    recorded = directory.store.get_meta(_NAME)
+    if name is None:
+        return None if recorded is None else recorded.decode()
+    if recorded != name.encode():
+        directory.store.put_meta(_NAME, name.encode())
+    return name
+
+
+def _log_new_id(directory: Directory, reason: str) -> None:
+    log.warning(
+        "%s: goes on as replica %s in place of %s: %s",
+        directory.path,
+        directory.replica.hex(),
+        directory.old_ids[-1].hex() if directory.old_ids else "none",
+        reason,
+    )
 
 
 def _random_id() -> bytes:
-    return secrets.token_bytes(_REPLICA_BYTES)
+    return os.urandom(_REPLICA_BYTES)

@@ -9,7 +9,7 @@ drives the very same on a clock of its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from gossamer.crdt import Cell, Dot, Event, Vector
@@ -52,9 +52,15 @@ class Replica:
         old_ids: Sequence[bytes] = (),
         new_id: Callable[[], bytes] | None = None,
         on_new_id: Callable[[bytes, list[bytes], str], None] | None = None,
+        on_close: Callable[[], None] | None = None,
     ) -> None:
-        """``peers`` are the addresses that were configured. ``new_id`` gives a fresh random replica id; ``on_new_id`` stores one: id, old ids, reason."""
+        """``peers`` are the addresses that were configured. ``new_id`` gives a fresh random replica id;
+        ``on_new_id`` stores one: id, old ids, reason.
+
+        ``on_close`` closes the store, and the directory around it; without one the store alone is closed.
+        """
         self.store = store
+        self._on_close = on_close or store.close
         for name in (SYSTEM, *keyspaces):
             store.host(name)
         self.engine = Engine(identity, registry.Registry(), peers)
@@ -91,6 +97,8 @@ class Replica:
 
         Raises `StoreError` if the transaction as a whole failed; then nothing of it stands.
         """
+        if self.engine.is_disowned:  # a new id could not be stored at the end of an earlier turn
+            self._take_new_identity(self.engine.is_disowned)
         try:
             with self._drafts() as drafts:
                 if self.engine.has_late_shares:
@@ -101,7 +109,8 @@ class Replica:
             raise
         self._refresh()
         if self.engine.is_disowned:
-            self._take_new_identity(self.engine.is_disowned)
+            with suppress(StoreError):  # this turn stands; the next one tries again before it writes anything
+                self._take_new_identity(self.engine.is_disowned)
         return results
 
     @contextmanager
@@ -169,9 +178,10 @@ class Replica:
         if self._new_id is None:
             raise AssertionError(f"a new replica id is wanted and none can be made: {reason}")
         me = self.engine.identity
-        self.engine.become(me._replace(replica=self._new_id(), fingerprint=self._new_id()))
+        replica = self._new_id()
         if self._on_new_id is not None:
-            self._on_new_id(self.replica, self.engine.old_ids, reason)
+            self._on_new_id(replica, [*self.engine.old_ids, me.replica], reason)
+        self.engine.become(me._replace(replica=replica, fingerprint=self._new_id()))
         self.wake_at = 0.0
 
     # Upkeep
@@ -257,7 +267,7 @@ class Replica:
 
     def close(self) -> None:
         """Let go of the store."""
-        self.store.close()
+        self._on_close()
 
 
 __all__ = ["DEFAULT", "Close", "Replica"]

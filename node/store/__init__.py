@@ -1,6 +1,7 @@
-"""The LMDB store: cells, the changes index, the vector and the digest, all in one transaction."""
+"""The LMDB store: cells, the changes index, the vector and the digest, all in one transaction; and its directory."""
 
+from .directory import Directory
 from .keyspace import Draft, View
 from .store import Store
 
-__all__ = ["Draft", "Store", "View"]
+__all__ = ["Directory", "Draft", "Store", "View"]

@@ -16,11 +16,14 @@ from pathlib import Path
 import lmdb
 
 from ..errors import DirectoryUnusable, StoreError, StoreFailed, StoreFull
+from . import pages
 
 MAP_BYTES = 64 * 1024**3
 """Address space reserved; the file is sparse and grows as needed. A full map also fails deletes, so it is large."""
 READERS_MAX = 1024
 """Slots for read transactions, one a reading thread."""
+NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Errors that go away when there is space again."""
 DATABASES_MAX = 1024
 """Four a keyspace and one for the node: 255 keyspaces."""
 
@@ -41,8 +44,8 @@ def open_environment(
             create=True,
         )
     except (lmdb.InvalidError, lmdb.VersionMismatchError, lmdb.CorruptedError) as error:
-        raise DirectoryUnusable(
-            f"{directory}: data.mdb is not a database this version can read ({error})"
+        raise pages.damaged(
+            directory / "data.mdb", f"it is not a database this version can read ({error})"
         ) from None
     except lmdb.LockError as error:
         raise DirectoryUnusable(
@@ -64,7 +67,7 @@ def translated() -> Iterator[None]:
         raise StoreFailed(f"the disk failed a write; open the directory anew to go on ({error})") from None
     except lmdb.Error as error:
         code = error_number(error)
-        if code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if code in NO_SPACE:
             raise StoreFull(
                 f"no space left for the store: nothing was written, reads go on ({error})"
             ) from None

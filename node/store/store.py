@@ -14,7 +14,7 @@ import lmdb
 
 from gossamer.crdt import EMPTY, Cell, path
 
-from ..errors import Closed
+from ..errors import Closed, StoreFailed
 from ..replication.state import State
 from . import environment, record
 from .keyspace import Draft, Tables, View
@@ -35,6 +35,13 @@ class Store:
     ) -> None:
         self._env = environment.open_environment(directory, durability, map_bytes=map_bytes, sync=sync)
         self._tables: dict[str, Tables] = {}
+        try:
+            self._load()
+        except BaseException:
+            self._env.close()
+            raise
+
+    def _load(self) -> None:
         with environment.translated(), self._env.begin(write=True) as txn:
             self._node = self._env.open_db(_NODE, txn=txn)
             for name in self._names(txn):
@@ -78,6 +85,17 @@ class Store:
         """Store a fact about the node itself, durably."""
         with environment.translated(), self._env.begin(write=True) as txn:
             txn.put(key.encode(), value, db=self._node)
+        with environment.translated():
+            self._env.sync(True)  # in relaxed durability the commit alone is not durable
+
+    def is_sound(self) -> bool:
+        """Whether the disk has failed no write so that nothing may be written any more. Not inside a transaction."""
+        try:
+            with environment.translated():
+                self._env.begin(write=True).abort()
+        except StoreFailed:
+            return False
+        return True
 
     def last_txn(self) -> int:
         """The id of the last committed transaction."""

@@ -1,0 +1,1 @@
+from crdt.cell import *

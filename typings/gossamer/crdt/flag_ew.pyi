@@ -1,0 +1,1 @@
+from crdt.flag_ew import *

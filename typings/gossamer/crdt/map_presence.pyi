@@ -1,0 +1,1 @@
+from crdt.map_presence import *

@@ -1,0 +1,1 @@
+from crdt.register_extreme import *

@@ -1,0 +1,1 @@
+from crdt.set_aw import *

@@ -1,0 +1,1 @@
+from crdt.set_rw import *
