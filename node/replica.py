@@ -234,7 +234,7 @@ class Replica:
     def addresses(self) -> list[str]:
         """Members' addresses to dial, beside the configured ones."""
         me = self.engine.identity
-        members = self.engine.registry.remaining()
+        members = self.engine.registry.remaining
         return sorted({m.address for m in members if m.address and m.name != me.name})
 
     def wants(self, address: str) -> bool:

@@ -32,7 +32,7 @@ def members(replica: Replica) -> list[dict[str, Any]]:
     """The registry, with who is linked now."""
     engine = replica.engine
     linked = {link.peer for link in engine.links.values() if link.hello and not link.closing}
-    sealed = engine.registry.sealed()
+    sealed = engine.registry.sealed
     return [
         {
             "name": m.name,

@@ -199,7 +199,7 @@ class Engine:
             return self.refuse(link, "cluster", f"this is cluster {me.cluster!r}, not {hello.cluster!r}")
         if hello.replica == me.replica:
             return self._on_self(link, hello)
-        if hello.replica in self.registry.ending():
+        if hello.replica in self.registry.ending:
             return self.refuse(link, "forgotten", f"replica {hello.replica.hex()} was forgotten here")
         if self._is_clone(hello):
             return self.refuse(link, "clone", f"another node uses replica {hello.replica.hex()}")
@@ -543,19 +543,19 @@ class Engine:
         where, silent = stability.collect(draft, stable, after, limits.COLLECT_ROWS)
         if self.may_return():
             return where, []  # who comes back may have written *on* not knowing of the *off*
-        me, members = self.identity.replica, self.registry.current() | {self.identity.replica}
+        me, members = self.identity.replica, self.registry.current | {self.identity.replica}
         return where, [at for at in silent if stability.sweeper(draft.cell(at), members) == me]
 
     def may_return(self) -> frozenset[bytes]:
         """Replicas that do not count for stability and may yet come back with writes that nobody has seen."""
-        return frozenset((self.registry.removed() | self.registry.old()) - self.registry.sealed())
+        return frozenset((self.registry.removed | self.registry.old) - self.registry.sealed)
 
     def duties(self, states: dict[str, State], now: float) -> list[Op]:
         """What this node must write into ``$system`` now: its registration, silence votes, answers for seals."""
         me, reg = self.identity, self.registry
         ops = registry.join_ops(reg, me.name, me.replica, me.address, states, is_again=self.has_registered)
         self.has_registered = True
-        for replica in sorted(reg.old() - reg.sealed()):
+        for replica in sorted(reg.old - reg.sealed):
             seal = reg.seals.get(replica, registry.Seal(replica))
             heard = self.heard.setdefault(replica, now)
             if me.name not in seal.silent and now - heard >= limits.SILENCE_S:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from gossamer.crdt import MalformedError, Vector, path, type_at, vector
@@ -61,40 +62,46 @@ class Seal:
 
 @dataclass
 class Registry:
-    """A reading of ``$system`` at one commit."""
+    """A reading of ``$system`` at one commit. Not changed once read, so what follows from it is found once."""
 
     members: dict[str, Member] = field(default_factory=dict)
     seals: dict[bytes, Seal] = field(default_factory=dict)
 
+    @cached_property
     def remaining(self) -> list[Member]:
         """Members that count: neither removed nor forgotten."""
         return [m for m in self.members.values() if not m.is_removed and not m.is_forgotten and m.replica]
 
+    @cached_property
     def current(self) -> set[bytes]:
         """The replica ids in use by members that count."""
-        return {m.replica for m in self.remaining()}
+        return {m.replica for m in self.remaining}
 
+    @cached_property
     def old(self) -> set[bytes]:
         """Replica ids that a member had and has replaced."""
         named = {i for m in self.members.values() for i in m.ids if i != m.replica}
         return named - {m.replica for m in self.members.values()}
 
+    @cached_property
     def removed(self) -> set[bytes]:
         """Replica ids of removed members, which may come back."""
-        return {i for m in self.members.values() if m.is_removed for i in m.ids} - self.current()
+        return {i for m in self.members.values() if m.is_removed for i in m.ids} - self.current
 
+    @cached_property
     def sealed(self) -> set[bytes]:
         """Replica ids whose seal has taken effect: every remaining member has answered."""
-        needed = {m.name for m in self.remaining()}
+        needed = {m.name for m in self.remaining}
         return {r for r, seal in self.seals.items() if seal.answers and needed <= set(seal.answers)}
 
+    @cached_property
     def ending(self) -> set[bytes]:
         """Replica ids that are sealed, or about to be: their hello is refused everywhere."""
         return {r for r, s in self.seals.items() if s.is_forgotten or s.answers or self.is_agreed(s)}
 
     def is_agreed(self, seal: Seal) -> bool:
         """Every remaining member has found the id silent, or an operator forgot it."""
-        needed = {m.name for m in self.remaining()}
+        needed = {m.name for m in self.remaining}
         return seal.is_forgotten or (bool(needed) and needed <= seal.silent)
 
     def heir(self, replica: bytes) -> bytes | None:

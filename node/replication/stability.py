@@ -25,9 +25,9 @@ def counted(
 
     ``linked`` are those we are connected to: a joiner counts from its hello.
     """
-    hosts = {m.replica for m in registry.remaining() if keyspace in m.keyspaces}
-    current = registry.current()
-    gone = (registry.old() | registry.removed() | registry.sealed()) - current
+    hosts = {m.replica for m in registry.remaining if keyspace in m.keyspaces}
+    current = registry.current
+    gone = (registry.old | registry.removed | registry.sealed) - current
     unknown = {r for r in (*state.delivered.replicas(), *state.peers) if r not in current}
     return (hosts | (unknown - gone) | linked) - {own}
 

@@ -16,6 +16,7 @@ from gossamer.backend import CLEAR, Op, make_op
 from gossamer.crdt import Dot, path
 from gossamer.replication import limits, registry
 from gossamer.simulation import CALM, Cluster, SimulatedNode, Weather
+from gossamer.turns import Write
 
 from .invariants import KEYSPACE, Invariants
 from .oracle import Oracle
@@ -92,6 +93,7 @@ class Schedule:
         self.rng = random.Random(seed)
         self.steps = steps
         self.cluster = Cluster(self.rng.choice((2, 3, 3, 4)), seed=seed)
+        self.founders = len(self.cluster.nodes)
         self.oracle = Oracle()
         self.invariants = Invariants(self.oracle)
         self.cluster.after_event = self.invariants.check
@@ -173,7 +175,8 @@ class Schedule:
 
     def _commit(self, node: SimulatedNode, ops: list[Op], *, dies: bool = False) -> None:
         state = node.core.state(KEYSPACE)
-        if not state.is_whole or node.core.engine.unmet():
+        is_founder = self.cluster.nodes.index(node) < self.founders
+        if not state.is_whole or (node.core.engine.unmet() and not is_founder):
             self.outcome.count("write while catching up")
             # What the writer sees then is more than its vector says, which the oracle cannot follow; and before
             # a joiner has met the others, they may have collected an *off* that its *on* is concurrent with.
@@ -182,8 +185,6 @@ class Schedule:
         self.cluster.skew.setdefault(index, self.rng.choice((0.0, 0.0, -5.0, 3600.0)))
         now = node._clock().wall
         store = node.core.store
-        from gossamer.turns import Write
-
         dot: Dot | None = None
         touched: dict[bytes, tuple[str, Any]] = {}
         replica = node.core.replica
