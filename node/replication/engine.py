@@ -372,7 +372,7 @@ class Engine:
         return None
 
     def _on_ack(self, link: Link, shared: Shared, message: Ack, now: float) -> None:
-        if not 0 < message.batches <= len(shared.unacked):
+        if not 0 <= message.batches <= len(shared.unacked):
             raise ProtocolError("ack: of batches that were not sent")
         for _ in range(message.batches):
             shared.unacked.popleft()

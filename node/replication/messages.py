@@ -75,7 +75,10 @@ class Full(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Ack(msgspec.Struct, array_like=True, frozen=True, tag=3):
-    """I have committed that many more of your batches; and what my vector gained."""
+    """I have committed that many more of your batches; and what my vector gained.
+
+    With none, while a full exchange is under way: I am here, so that a loss before this is noticed.
+    """
 
     number: int
     keyspace: int

@@ -46,9 +46,12 @@ class Sender:
         shared.quiet_until = min(shared.quiet_until, at)
 
     def _due(self, link: Link, shared: Shared, view: View, aged: Vector, now: float) -> Iterator[Message]:
-        if shared.acks_due:
+        is_whole = view.state.is_whole
+        if shared.acks_due or (not is_whole and now >= shared.digest_at):
+            shared.digest_at = now + limits.DIGEST_EVERY_S
             yield self._ack(link, shared, view)
-        if not view.state.is_whole:
+        if not is_whole:
+            self._wake(shared, shared.digest_at)
             return  # the vector does not say all that the cells show: nothing may be claimed or forwarded
         if shared.exchange is None:
             shared.exchange = self._begin(link, shared, view, aged)

@@ -49,3 +49,12 @@ class State:
     def is_whole(self) -> bool:
         """No bootstrap is unfinished: the vector says all that the cells show, and may be told to others."""
         return not self.debt or self.delivered.covers(self.debt)
+
+    def adopt_debt(self) -> None:
+        """Once whole, what the sender of a full exchange had collected is as good as collected here.
+
+        Its cells came without rows, so we cannot answer for those events either.
+        """
+        if self.debt and self.is_whole:
+            self.horizon.update(self.debt)
+            self.debt = Vector()

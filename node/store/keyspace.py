@@ -246,10 +246,7 @@ class Draft(View):
 
     def _flush_state(self) -> None:
         state = self.state
-        if state.debt and state.is_whole:
-            # Cells came without rows for what their sender had collected; we cannot answer for those either.
-            state.horizon.update(state.debt)
-            state.debt = Vector()
+        state.adopt_debt()
         packed = (
             state.delivered.flat(),
             state.digest.to_bytes(16, "big"),

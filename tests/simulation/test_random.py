@@ -1,0 +1,42 @@
+"""Random schedules of the real engine on real stores, against the oracle. Seeds that once failed come first."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+
+import pytest
+
+from .run import run
+
+ONCE_FAILED = {
+    3: "a lone node collected an *off* before it had met the others",
+    42: "an event that had lost rows to collection travelled as a whole one",
+    49: "the same, seen by a joiner between two partial vectors",
+    2175: "the last message before a silence was lost, and a node that was catching up never said another",
+    529: "an *off* dropped where it stood was still live on another node when a write arrived there",
+}
+CHUNKS, SEEDS_EACH = 50, int(os.environ.get("GOSSAMER_SCHEDULES", "2000")) // 50
+"""GOSSAMER_SCHEDULES: how many in all; GOSSAMER_FIRST_SEED: where they begin."""
+FIRST = int(os.environ.get("GOSSAMER_FIRST_SEED", "10000"))
+
+
+@pytest.mark.parametrize("seed", ONCE_FAILED, ids=str)
+def test_seeds_that_once_failed(seed: int) -> None:
+    run(seed)
+
+
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_random_schedules(chunk: int) -> None:
+    seen: Counter[str] = Counter()
+    for seed in range(FIRST + chunk * SEEDS_EACH, FIRST + (chunk + 1) * SEEDS_EACH):
+        seen += Counter(run(seed).seen)
+    if SEEDS_EACH >= 40:  # or the chunk is too small for the rarer ones
+        for what in ("event", "transaction", "partition", "kill", "storm", "join", "settled", "new identity"):
+            assert seen[what] > 0, f"no {what} in {SEEDS_EACH} schedules: they test nothing of it"
+
+
+def test_a_seed_runs_the_same_twice() -> None:
+    first, second = run(7), run(7)
+    assert first.steps == second.steps
+    assert first.trace == second.trace
