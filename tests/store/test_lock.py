@@ -27,6 +27,7 @@ from gossamer.errors import DirectoryInUse
 from gossamer.store import Directory
 directory = Directory.open(sys.argv[1])
 directory.store.put_meta("before", b"1")
+witness = (directory.path / "witness").read_bytes()
 child = os.fork()
 if child == 0:
     directory.close()
@@ -38,6 +39,7 @@ if child == 0:
     sys.exit(1)
 _, status = os.waitpid(child, 0)
 assert os.waitstatus_to_exitcode(status) == 7, status
+assert (directory.path / "witness").read_bytes() == witness
 directory.store.put_meta("after", b"1")
 print("open")
 sys.stdin.readline()
