@@ -35,14 +35,8 @@ from .witness import Witness
 
 FORMAT = 1
 REPLICA_BYTES = 8
-_SENTINEL, _CREATING, _LOCK, _WITNESS, _STORE, _DATA = (
-    "gossamer",
-    "gossamer.creating",
-    "lock",
-    "witness",
-    "store",
-    "data.mdb",
-)
+_SENTINEL, _CREATING = "gossamer", "gossamer.creating"
+_LOCK, _WITNESS, _STORE = "lock", "witness", "store"
 _BESIDE = frozenset({"lost+found"})  # what a new volume holds
 _IDENTITY = "identity"
 
@@ -223,7 +217,7 @@ class Directory:
 
     @property
     def _data(self) -> Path:
-        return self.path / _STORE / _DATA
+        return self.path / _STORE / environment.DATA
 
 
 def inspect(path: Path) -> Condition:

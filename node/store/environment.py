@@ -9,6 +9,7 @@ disk is then a SIGBUS that kills the service).
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,9 @@ READERS_MAX = 1024
 """Slots for read transactions, one a reading thread."""
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Errors that go away when there is space again."""
+GROWTH_BYTES = 64 * 1024
+"""By which the file is grown to see whether it can be."""
+DATA = "data.mdb"
 DATABASES_MAX = 1024
 """Four a keyspace and one for the node: 255 keyspaces."""
 
@@ -45,7 +49,7 @@ def open_environment(
         )
     except (lmdb.InvalidError, lmdb.VersionMismatchError, lmdb.CorruptedError) as error:
         raise pages.damaged(
-            directory / "data.mdb", f"it is not a database this version can read ({error})"
+            directory / DATA, f"it is not a database this version can read ({error})"
         ) from None
     except lmdb.LockError as error:
         raise DirectoryUnusable(
@@ -57,7 +61,7 @@ def open_environment(
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translated(env: lmdb.Environment) -> Iterator[None]:
     """LMDB's errors as ours."""
     try:
         yield
@@ -67,7 +71,7 @@ def translated() -> Iterator[None]:
         raise StoreFailed(f"the disk failed a write; open the directory anew to go on ({error})") from None
     except lmdb.Error as error:
         code = error_number(error)
-        if code in NO_SPACE:
+        if code in NO_SPACE or (code == errno.EIO and _has_no_space(env)):
             raise StoreFull(
                 f"no space left for the store: nothing was written, reads go on ({error})"
             ) from None
@@ -77,5 +81,17 @@ def translated() -> Iterator[None]:
 def error_number(error: lmdb.Error) -> int | None:
     """The errno behind an LMDB error, which tells it in words only."""
     text = str(error)
-    names = {errno.ENOSPC: "No space left", errno.EDQUOT: "quota exceeded", errno.EFBIG: "File too large"}
-    return next((code for code, words in names.items() if words in text), None)
+    return next((code for code in (*NO_SPACE, errno.EIO) if os.strerror(code) in text), None)
+
+
+def _has_no_space(env: lmdb.Environment) -> bool:
+    """Whether the file cannot grow. LMDB calls a write that only began to fit an input/output error."""
+    try:
+        handle = os.open(Path(env.path()) / DATA, os.O_RDWR)
+        try:
+            os.posix_fallocate(handle, os.fstat(handle).st_size, GROWTH_BYTES)  # if it fits, LMDB will use it
+        finally:
+            os.close(handle)
+    except OSError as error:
+        return error.errno in NO_SPACE
+    return False

@@ -42,7 +42,7 @@ class Store:
             raise
 
     def _load(self) -> None:
-        with environment.translated(), self._env.begin(write=True) as txn:
+        with environment.translated(self._env), self._env.begin(write=True) as txn:
             self._node = self._env.open_db(_NODE, txn=txn)
             for name in self._names(txn):
                 self._tables[name] = Tables(self._env, name, txn)
@@ -59,7 +59,7 @@ class Store:
         """Make a keyspace, if it is not here yet."""
         if name in self._tables:
             return
-        with environment.translated(), self._env.begin(write=True) as txn:
+        with environment.translated(self._env), self._env.begin(write=True) as txn:
             names = sorted({*self._names(txn), name})
             txn.put(_NAMES, "\n".join(names).encode(), db=self._node)
             tables = Tables(self._env, name, txn)
@@ -83,15 +83,15 @@ class Store:
 
     def put_meta(self, key: str, value: bytes) -> None:
         """Store a fact about the node itself, durably."""
-        with environment.translated(), self._env.begin(write=True) as txn:
+        with environment.translated(self._env), self._env.begin(write=True) as txn:
             txn.put(key.encode(), value, db=self._node)
-        with environment.translated():
+        with environment.translated(self._env):
             self._env.sync(True)  # in relaxed durability the commit alone is not durable
 
     def is_sound(self) -> bool:
         """Whether the disk has failed no write so that nothing may be written any more. Not inside a transaction."""
         try:
-            with environment.translated():
+            with environment.translated(self._env):
                 self._env.begin(write=True).abort()
         except StoreFailed:
             return False
@@ -118,6 +118,10 @@ class Store:
     def _begin(self) -> lmdb.Transaction[bytes]:
         try:
             return self._env.begin()
+        except lmdb.PanicError as error:
+            raise StoreFailed(
+                f"the disk failed a write; open the directory anew to go on ({error})"
+            ) from None
         except lmdb.Error as error:
             raise Closed(f"the node is closed ({error})") from None
 
@@ -152,7 +156,7 @@ class Store:
         An exception inside leaves everything as it was. Raises `StoreFull`, `StoreFailed` or `StoreError`.
         """
         drafts: dict[str, Draft] = {}
-        with environment.translated():
+        with environment.translated(self._env):
             txn = self._env.begin(write=True)
 
             def draft(name: str) -> Draft:

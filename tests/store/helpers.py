@@ -13,7 +13,7 @@ import lmdb
 
 from gossamer.backend import Op, make_op
 from gossamer.config import of as make_config
-from gossamer.crdt import path
+from gossamer.crdt import path, type_at
 from gossamer.opening import open_replica
 from gossamer.replica import DEFAULT, Replica
 from gossamer.store import Directory
@@ -23,18 +23,18 @@ NOW = Instant(1_700_000_000_000_000, 0.0)
 BOOT, OTHER_BOOT = "boot-1", "boot-2"
 
 
-def opened(where: Path, durability: str = "commit", boot: str = BOOT, **more: Any) -> Directory:
+def opened(where: Path, durability: str = "commit", boot: str | None = BOOT, **more: Any) -> Directory:
     return Directory.open(where, durability, boot_id=boot, **more)
 
 
-def made(where: Path, durability: str = "commit", boot: str = BOOT) -> bytes:
+def made(where: Path, durability: str = "commit", boot: str | None = BOOT) -> bytes:
     """Make a directory, close it cleanly; its replica id."""
     directory = opened(where, durability, boot)
     directory.close()
     return directory.replica
 
 
-def crashed(where: Path, durability: str = "commit", boot: str = BOOT) -> bytes:
+def crashed(where: Path, durability: str = "commit", boot: str | None = BOOT) -> bytes:
     """Open a directory and leave it as a crash does; its replica id."""
     directory = opened(where, durability, boot)
     directory.close(clean=False)
@@ -60,7 +60,15 @@ def op(text: str, method: str, *args: Any) -> Op:
 
 def write(replica: Replica, *ops: Op) -> Result:
     """One transaction; its result, an exception included."""
-    return replica.turn([Write(DEFAULT, ops)], NOW)[0]
+    result: Result = replica.turn([Write(DEFAULT, ops)], NOW)[0]
+    return result
+
+
+def value(replica: Replica, text: str) -> Any:
+    """What a cell of the default keyspace reads as."""
+    kind = type_at(at(text))
+    assert kind is not None
+    return kind.value(replica.cell(DEFAULT, at(text)))
 
 
 def snapshot(where: Path) -> dict[str, bytes]:
@@ -75,6 +83,12 @@ def raw(where: Path, database: str) -> Iterator[tuple[lmdb.Transaction[bytes], A
         db = env.open_db(database.encode(), create=False)
         with env.begin(write=True, db=db) as txn:
             yield txn, db
+
+
+def line(process: subprocess.Popen[str]) -> str:
+    """The next line of its output; empty if it has ended."""
+    assert process.stdout is not None
+    return process.stdout.readline()
 
 
 def python(script: str, *args: str, **more: Any) -> subprocess.Popen[str]:

@@ -1,10 +1,9 @@
 """A process that is killed in the middle of its writes, for real: nothing it acknowledged is lost or torn."""
 
+from pathlib import Path
 from random import Random
 
-from gossamer.crdt import type_at
-
-from .helpers import at, python, replica_in
+from .helpers import line, python, replica_in, value
 
 KILLS = 20
 
@@ -26,23 +25,19 @@ for n in itertools.count(1):
 """
 
 
-def killed(where, durability, acks):
+def killed(where: Path, durability: str, acks: int) -> tuple[bytes, int]:
     """Write until so many writes are acknowledged, and kill it; its id and the last acknowledged seq, or 0."""
     process = python(WRITER, str(where), durability)
-    replica = bytes.fromhex(process.stdout.readline())
-    lines = [process.stdout.readline() for _ in range(acks)]
+    replica = bytes.fromhex(line(process))
+    lines = [line(process) for _ in range(acks)]
     process.kill()
     rest, errors = process.communicate(timeout=60)
     assert process.returncode == -9, errors
-    lines += [line for line in rest.splitlines(keepends=True) if line.endswith("\n")]
+    lines += [one for one in rest.splitlines(keepends=True) if one.endswith("\n")]
     return replica, int(lines[-1]) if lines else 0
 
 
-def total(replica, text):
-    return type_at(at(text)).value(replica.cell("default", at(text)))
-
-
-def survives(where, durability, kills, seed):
+def survives(where: Path, durability: str, kills: int, seed: int) -> None:
     rng, ids, acked = Random(seed), set(), 0
     for _ in range(kills):
         replica_id, last = killed(where, durability, rng.randint(0, 40))
@@ -52,14 +47,14 @@ def survives(where, durability, kills, seed):
             assert replica.replica == replica_id
             made = replica.state("default").delivered.last(replica_id)
             assert acked <= made
-            assert total(replica, "counter:one") == total(replica, "counter:two") == made
+            assert value(replica, "counter:one") == value(replica, "counter:two") == made
             acked = made
     assert len(ids) == 1
 
 
-def test_twenty_kills_lose_nothing_and_keep_the_id(tmp_path):
+def test_twenty_kills_lose_nothing_and_keep_the_id(tmp_path: Path) -> None:
     survives(tmp_path, "commit", KILLS, seed=1)
 
 
-def test_kills_in_relaxed_durability_lose_nothing_and_keep_the_id(tmp_path):
+def test_kills_in_relaxed_durability_lose_nothing_and_keep_the_id(tmp_path: Path) -> None:
     survives(tmp_path, "relaxed", 3, seed=2)

@@ -1,5 +1,7 @@
 """Which file systems are refused, by samples of the kernel's table."""
 
+from pathlib import Path
+
 import pytest
 
 from gossamer.errors import DirectoryUnusable
@@ -32,22 +34,22 @@ a line of no sense
         ("/mnt/vm/data", None),
     ],
 )
-def test_a_network_file_system_is_known_by_the_longest_mount_point(path, kind):
+def test_a_network_file_system_is_known_by_the_longest_mount_point(path: str, kind: str | None) -> None:
     assert mounts.network_type(TABLE, path) == kind
 
 
 @pytest.mark.parametrize(
     "kind", ["nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "fuse.sshfs", "glusterfs", "ceph", "lustre"]
 )
-def test_every_network_type_is_refused(kind):
+def test_every_network_type_is_refused(kind: str | None) -> None:
     assert mounts.network_type(f"1 0 0:1 / / rw - {kind} there rw", "/data") == kind
 
 
-def test_without_a_table_nothing_is_refused():
+def test_without_a_table_nothing_is_refused() -> None:
     assert mounts.network_type("", "/data") is None
 
 
-def test_opening_there_says_why_and_writes_nothing(tmp_path, monkeypatch):
+def test_opening_there_says_why_and_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table = tmp_path / "mountinfo"
     table.write_text(f"1 0 0:1 / {tmp_path} rw - nfs4 box:/export rw\n")
     monkeypatch.setattr(mounts, "MOUNTS", table)
