@@ -192,7 +192,7 @@ class Replica:
         ops = self.engine.duties(states, now.mono)
         if ops:
             self._commit(drafts(SYSTEM), ops, now)
-        for name in states:
+        for name in states if states[SYSTEM].is_whole else ():
             self._collect(drafts, name, now)
         self._upkeep_at = now.mono + (0.0 if self._collecting else limits.COLLECT_EVERY_S)
 

@@ -555,6 +555,8 @@ class Engine:
         me, reg = self.identity, self.registry
         ops = registry.join_ops(reg, me.name, me.replica, me.address, states, is_again=self.has_registered)
         self.has_registered = True
+        if not states[SYSTEM].is_whole:
+            return ops  # half a registry would make old ids of current ones
         for replica in sorted(reg.old - reg.sealed):
             seal = reg.seals.get(replica, registry.Seal(replica))
             heard = self.heard.setdefault(replica, now)

@@ -80,7 +80,7 @@ class Registry:
     @cached_property
     def old(self) -> set[bytes]:
         """Replica ids that a member had and has replaced."""
-        named = {i for m in self.members.values() for i in m.ids if i != m.replica}
+        named = {i for m in self.members.values() if m.replica for i in m.ids}
         return named - {m.replica for m in self.members.values()}
 
     @cached_property
