@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 
-from gossamer.crdt import Vector
+from gossamer.crdt import Vector, counter_pn
 from gossamer.crdt import cell as cells
-from gossamer.crdt.counter_pn import CounterPN
 from gossamer.replication import batch, sending, stability
 from gossamer.replication.state import State
 from gossamer.turns import Instant
@@ -117,7 +116,7 @@ def strip_by_age(patch: pytest.MonkeyPatch) -> None:
 def late_after_a_tombstone(mutate: Callable[[], None]) -> None:
     """A message that was long on its way brings an element that was removed, and forgotten, meanwhile."""
     with script(3, COLLECT_EVERY_S=0.05, DIGEST_EVERY_S=0.5) as run:
-        a, b, c = run.nodes
+        a, b, _ = run.nodes
         run.settle()
         run.wait(10)
         run.cut([a], [b])
@@ -325,10 +324,7 @@ def go_on_in_the_old_generation(patch: pytest.MonkeyPatch) -> None:
     def mutant(cell: Any, event: Any, payload: bytes, generation: int) -> Any:
         return honest(cell, event, payload, 1 if generation else 0)
 
-    import gossamer.crdt.counter_pn as module
-
-    assert CounterPN
-    patch.setattr(module, "accumulate", mutant)
+    patch.setattr(counter_pn, "accumulate", mutant)
 
 
 MUTANTS = [
