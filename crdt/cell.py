@@ -16,7 +16,7 @@ optimized conflict-free replicated set* (2012), with one entry a replica in plac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 import msgspec
 
@@ -74,11 +74,14 @@ class Cell(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=T
     @property
     def says_nothing(self) -> bool:
         """No live entry, or only such as say *removed* or *off* (an empty payload)."""
-        return not any(entry.payload or entry.others for entry in self.live)
+        for entry in self.live:  # a loop, since any() costs three times as much, twice a write
+            if entry.payload or entry.others:
+                return False
+        return True
 
     def context(self) -> dict[bytes, int]:
         """The highest seq of each replica that this cell's state includes."""
-        seqs = {dead.replica: dead.seq for dead in self.dead}
+        seqs = {dead.replica: dead.seq for dead in self.dead} if self.dead else {}
         for entry in self.live:
             seqs[entry.replica] = entry.seq  # a live entry is always above its replica's dead one
         return seqs
@@ -106,9 +109,11 @@ def kill(entry: Entry) -> Dead:
     return Dead(entry.replica, entry.seq, entry.generation, entry.payload if entry.generation else b"")
 
 
-def make(live: Iterable[Entry], dead: Iterable[Dead]) -> Cell:
+def make(live: Iterable[Entry], dead: Collection[Dead]) -> Cell:
     """A cell in normal form: sorted, and without the dead context that a live entry makes redundant."""
     entries = {entry.replica: entry for entry in live}
+    if not dead:
+        return Cell(tuple([entries[replica] for replica in sorted(entries)]))
     kept = {}
     for old in dead:
         entry = entries.get(old.replica)
@@ -139,7 +144,7 @@ def _is_in(entry: Entry, entries: dict[bytes, Entry]) -> bool:
     return other is not None and other.seq == entry.seq
 
 
-def _latest(a: tuple[Dead, ...], b: tuple[Dead, ...]) -> Iterable[Dead]:
+def _latest(a: tuple[Dead, ...], b: tuple[Dead, ...]) -> Collection[Dead]:
     if not a or not b:
         return a or b
     latest = {dead.replica: dead for dead in a}
@@ -191,17 +196,26 @@ def complete(local: Cell, incoming: Cell, is_within: Callable[[bytes, int], bool
 
 def assign(cell: Cell, event: Event, payload: bytes, seen: dict[bytes, int] | None = None) -> Cell:
     """Own entry with ``payload``; it supersedes every entry, or those that the context ``seen`` includes."""
+    own = Entry(event.replica, event.seq, payload)
+    if not cell.dead and _only_of(event.replica, cell):
+        return Cell((own,))  # most writes are such, and cost half as much this way
     others = [entry for entry in cell.live if entry.replica != event.replica]
     killed = [e for e in others if seen is None or e.seq <= seen.get(e.replica, 0)]
     kept = [e for e in others if not (seen is None or e.seq <= seen.get(e.replica, 0))]
-    own = Entry(event.replica, event.seq, payload)
     return make([*kept, own], _latest(cell.dead, tuple(kill(entry) for entry in killed)))
+
+
+def _only_of(replica: bytes, cell: Cell) -> bool:
+    """Whether nobody else has a live entry."""
+    return not cell.live or (len(cell.live) == 1 and cell.live[0].replica == replica)
 
 
 def accumulate(cell: Cell, event: Event, payload: bytes, generation: int) -> Cell:
     """Own entry with ``payload`` in ``generation``; the entries of others stay."""
-    others = [entry for entry in cell.live if entry.replica != event.replica]
     own = Entry(event.replica, event.seq, payload, generation)
+    if not cell.dead and _only_of(event.replica, cell):
+        return Cell((own,))
+    others = [entry for entry in cell.live if entry.replica != event.replica]
     return make([*others, own], cell.dead)
 
 

@@ -29,6 +29,9 @@ _DECODER = msgspec.msgpack.Decoder(Cell)
 
 def encode(cell: Cell) -> bytes:
     """The bytes of a cell as they are stored."""
+    if not cell.dead and len(cell.live) == 1 and not cell.live[0].generation and not cell.live[0].others:
+        entry = cell.live[0]
+        return _ENCODER.encode((((entry.replica, entry.seq, entry.payload),),))  # the same, in half the time
     return _ENCODER.encode(shape(cell, None))
 
 

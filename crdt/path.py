@@ -46,6 +46,7 @@ ELEMENTS = {"none": 0x30, "bool": 0x31, "int": 0x32, "float": 0x33, "str": 0x34,
 
 _codes = {**CONTAINERS, **CELLS, **ELEMENTS}
 _kinds = {code: kind for kind, code in _codes.items()}
+_SETS = frozenset((CONTAINERS["set"], CONTAINERS["set_rw"]))
 _UNKNOWN_MIN, _UNKNOWN_MAX = 0x40, 0x7E  # free for cell kinds of later builds, here called kind64 to kind126
 
 
@@ -107,12 +108,19 @@ def check(path: bytes) -> bytes:
 
 
 def kind_of(path: bytes) -> str:
-    """The kind that says how the cell at ``path`` is read: its last component's, or its set's for an element."""
-    components = decode(path)
-    kind = components[-1][0]
-    if kind in ELEMENTS:
-        return components[-2][0]
-    return kind
+    """The kind that says how the cell at ``path`` is read: its last component's, or its set's for an element.
+
+    For paths that were checked when they came in: it looks at kinds only, as every write asks this.
+    """
+    at = 0
+    while True:
+        code = path[at]
+        if code in _SETS:
+            return _kinds[code]
+        end = path.find(b"\x00", at + 1) + 1
+        if not 0 < end < len(path):
+            return _kinds.get(code) or f"kind{code}"
+        at = end
 
 
 def encode(path: Path) -> bytes:

@@ -42,8 +42,10 @@ def winner(cell: Cell) -> Entry | None:
 
 
 def _set(cell: Cell, event: Event, args: Args) -> Cell:
-    highest = max((stamp_of(entry) for entry in cell.live), default=0)
-    stamp = min(max(event.now, highest + 1, 0), STAMP_MAX)
+    highest = 0
+    for entry in cell.live:
+        highest = max(highest, stamp_of(entry))
+    stamp = min(max(event.now, highest + 1), STAMP_MAX)
     return assign(cell, event, stamp.to_bytes(STAMP_BYTES, "big", signed=True) + args[0])
 
 

@@ -44,11 +44,9 @@ def register_type(cell_type: CellType, code: int) -> None:
     """Add a type of one's own. ``code``, 0x40 to 0x7e, is part of the format: every node must give it the same."""
     register_kind(cell_type.kind, code)
     TYPES[cell_type.kind] = cell_type
-    type_at.cache_clear()
     _type_of_cell.cache_clear()
 
 
-@lru_cache(maxsize=4096)  # decoding a path costs more than the write rule it leads to
 def type_at(path: bytes) -> CellType | None:
     """The type of the cell at ``path``; None for a kind unknown to this build."""
     return TYPES.get(kind_of(path))

@@ -14,7 +14,7 @@ import msgspec
 from gossamer.crdt import Cell, Dot, MalformedError, check_cell, codec, path
 from gossamer.proto import data_pb2
 
-from ..backend import Op, make_op
+from ..backend import CLEAR, Op, make_op
 from ..limits import READ_PATHS_MAX, TRANSACTION_OPS_MAX
 
 _BIG_INT = 1  # msgpack extension type of an int beyond 64 bits
@@ -62,7 +62,14 @@ def unpack_ops(ops: Sequence[data_pb2.Op]) -> list[Op]:
     """Operations from a message, checked as those of a local caller are."""
     if len(ops) > TRANSACTION_OPS_MAX:
         raise ValueError(f"ops: {len(ops)} of them, at most {TRANSACTION_OPS_MAX} are possible")
-    return [make_op(checked_path(op.path), op.method, unpack_args(op.args)) for op in ops]
+    return [make_op(_target(op), op.method, unpack_args(op.args)) for op in ops]
+
+
+def _target(op: data_pb2.Op) -> bytes:
+    kind, name = path.decode(op.path)[-1]
+    if kind in ("set", "set_rw") and op.method != CLEAR:
+        raise ValueError(f"path: {op.method} wants an element of the {kind} {name!r}")
+    return op.path
 
 
 def checked_path(data: bytes) -> bytes:

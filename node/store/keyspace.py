@@ -116,7 +116,8 @@ class Draft(View):
 
     def __init__(self, tables: Tables, txn: lmdb.Transaction[bytes]) -> None:
         super().__init__(tables, txn, tables.state.copy())
-        self._cells: dict[bytes, tuple[Cell, int]] = {}  # path -> current cell and its weight
+        self._cells: dict[bytes, Cell] = {}
+        self._weights: dict[bytes, int] = {}  # of what is in _cells
         self._dirty: dict[bytes, bytes | None] = {}  # path -> stored bytes, None to delete
         self._rows: dict[tuple[bytes, bytes], bool] = {}  # (key, value) -> put, or delete
         self._groups: dict[tuple[bytes, bytes], bool] = {}
@@ -127,18 +128,16 @@ class Draft(View):
 
     def cell(self, cell_path: bytes) -> Cell:
         known = self._cells.get(cell_path)
-        return known[0] if known is not None else self._load(cell_path)
+        return self._load(cell_path) if known is None else known
 
     def _load(self, cell_path: bytes) -> Cell:
         stored = self.txn.get(cell_path, db=self.tables.cells)
         if stored is None:
-            self._cells[cell_path] = (EMPTY, 0)
-            return EMPTY
-        cell = record.unpack(cell_path, stored)
-        self._cells[cell_path] = (
-            cell,
-            record.weight(cell_path, cell, stored[record.CHECKSUM_BYTES :]),
-        )
+            cell, weight = EMPTY, 0
+        else:
+            cell = record.unpack(cell_path, stored)
+            weight = record.weight(cell_path, cell, stored[record.CHECKSUM_BYTES :])
+        self._cells[cell_path], self._weights[cell_path] = cell, weight
         return cell
 
     def put(self, cell_path: bytes, new: Cell, grouped: Iterable[Dot] = ()) -> None:
@@ -158,8 +157,8 @@ class Draft(View):
             weight = 0
             self._dirty[cell_path] = None
         state = self.state
-        state.digest = (state.digest - self._cells[cell_path][1] + weight) % record.DIGEST_MOD
-        self._cells[cell_path] = (new, weight)
+        state.digest = (state.digest - self._weights[cell_path] + weight) % record.DIGEST_MOD
+        self._cells[cell_path], self._weights[cell_path] = new, weight
         self.has_changed = True
 
     def _index(self, cell_path: bytes, old: Cell, new: Cell, grouped: Iterable[Dot]) -> None:
@@ -169,7 +168,7 @@ class Draft(View):
             last = before.get(replica, 0)
             if seq <= last:
                 continue
-            if last:
+            if last and last > self.state.horizon.prefix(replica):
                 self._rows[index.key(replica, last), row] = False
             if (replica, seq) not in grouped and not self._is_collected(replica, seq):
                 self._rows[index.key(replica, seq), row] = True
