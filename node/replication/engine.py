@@ -346,6 +346,9 @@ class Engine:
         assert full is not None and shared.theirs is not None
         if full.upto is not None and full.upto <= full.after:
             raise ProtocolError("full: a range that is empty")
+        if link.peer > self.identity.replica and self._is_sending_full(shared.name):
+            # Else three nodes could each wait, half done, for the next: a chain of such waits only leads to lower ids.
+            raise ProtocolError("full: this node is sending one itself, and a lower id goes first")
         under_way = state.bootstrap
         if under_way is None or under_way.sender != link.peer or under_way.reached != full.after:
             if full.after or not full.horizon:
@@ -361,6 +364,12 @@ class Engine:
             if shared.name in other.shared and not state.is_whole:
                 other.shared[shared.name].exchange = None
         return batch.Complete(full.after, full.upto, vector.decode(under_way.vector), state.debt)
+
+    def _is_sending_full(self, keyspace: str) -> bool:
+        exchanges = [
+            link.shared[keyspace].exchange for link in self.links.values() if keyspace in link.shared
+        ]
+        return any(exchange is not None and exchange.is_full for exchange in exchanges)
 
     def _advance_full(self, draft: Draft, message: Batch, complete: batch.Complete) -> Vector | None:
         assert message.full is not None and draft.state.bootstrap is not None

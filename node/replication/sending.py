@@ -79,7 +79,8 @@ class Sender:
         assert theirs is not None
         me = self._engine.identity.replica
         if shared.is_asked or not theirs.covers(state.horizon):
-            if me > link.peer and not shared.is_asked and not state.delivered.covers(shared.their_horizon):
+            is_mutual = shared.their_whole and not state.delivered.covers(shared.their_horizon)
+            if is_mutual and me > link.peer and not shared.is_asked:
                 return None  # each needs a full exchange from the other: the lower id sends first
             shared.is_asked = False
             return Exchange(state.delivered, [], is_full=True, after=shared.resume)
