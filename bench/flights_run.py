@@ -121,12 +121,19 @@ class Run:
             one.allow(third if one is airport else one.flights)
         self._until(lambda: airport.position >= third, f"{CUT_OFF} has a third")
         self._proxies.cut(list(AIRPORTS))
+        self._console.print(
+            f"{CUT_OFF} is cut off, having {airport.position:,} of {airport.flights:,} flights"
+        )
         airport.allow(two_thirds)
         self._until(lambda: airport.position >= half, f"{CUT_OFF} has half")
         airport.kill()
         self._acknowledged = airport.position
         airport.start()
         self._lead_to(airport)
+        self._console.print(
+            f"{CUT_OFF} was killed after {self._acknowledged:,} acknowledged flights "
+            f"and goes on from {airport.resumed[-1]:,}"
+        )
         airport.allow(two_thirds)
         self._until(lambda: airport.position >= two_thirds, f"{CUT_OFF} has two thirds")
         self._heal()
@@ -175,9 +182,6 @@ class Run:
     def _wrong_resumptions(self) -> Iterator[str]:
         """The killed ingester must have found every acknowledged batch, and at most the one under way beside."""
         resumed = self._airports[CUT_OFF].resumed[-1]
-        self._console.print(
-            f"{CUT_OFF} was killed after {self._acknowledged:,} acknowledged flights and resumed at {resumed:,}"
-        )
         if not self._acknowledged <= resumed <= self._acknowledged + self._batch:
             yield f"{CUT_OFF}: resumed at {resumed}, though {self._acknowledged} were acknowledged"
 

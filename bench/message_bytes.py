@@ -1,22 +1,20 @@
 """P9: how many bytes does one changed field of 10,000 cost on the wire, alone and in batches of 100?
 
 Counted is the engine's message: not gRPC's framing, nor the acknowledgement. Beside it: the update that pycrdt
-makes for the same change to a map of as many fields, if it is installed.
+makes for the same change to a map of as many fields.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import pycrdt
+
 from measure import Figure, Sample
 from pair import Pair, fill, set_field, set_fields
-
-try:
-    import pycrdt
-except ImportError:  # it is in the extra `bench`, which nothing else needs
-    pycrdt = None  # type: ignore[assignment]  # None is what is asked for below
 
 FIELDS = 10_000
 CHANGED = 5_000
@@ -29,27 +27,22 @@ VALUES: dict[str, Callable[[int], object]] = {
 
 def words() -> str:
     """Which pycrdt it is."""
-    if pycrdt is None:
-        return "pycrdt: skipped, the package is not installed"
-    from importlib.metadata import version
-
     return f"pycrdt {version('pycrdt')}"
 
 
 def measure(fields: int, scratch: Path) -> Iterator[Figure]:
     """In a map of ``fields`` fields."""
     ours = _ours(fields, scratch)
-    theirs = {} if pycrdt is None else _pycrdt(fields)
+    theirs = _pycrdt(fields)
     for name, taken in ours.items():
-        peer = theirs.get(name)
         yield Figure(
             goal="P9",
             what=name,
             ours=Sample([taken], "B"),
-            against="pycrdt update" if peer else "",
-            theirs=Sample([peer], "B") if peer else None,
+            against="pycrdt update",
+            theirs=Sample([theirs[name]], "B"),
             less_is_better=True,
-            wanted=_wanted(name) if peer else None,
+            wanted=_wanted(name),
         )
 
 

@@ -29,8 +29,14 @@ def test_each_bench_runs(name: str, tmp_path: Path) -> None:
 
 def test_the_program_writes_what_it_shows(tmp_path: Path) -> None:
     said = tmp_path / "figures.json"
-    command = [sys.executable, BENCH / "first_figures.py", "--smoke", "--only", "bytes", "--json", said]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=200)
+    program = [sys.executable, str(BENCH / "first_figures.py")]
+    done = subprocess.run(
+        [*program, "--smoke", "--only", "bytes", "--json", str(said)],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
     written = json.loads(said.read_bytes())
     assert "64-byte string, one change" in [figure["what"] for figure in written["figures"]]
     assert "fdatasync" in done.stdout and "fdatasync" in written["machine"][0]
