@@ -33,8 +33,13 @@ def measure(seconds: float, scratch: Path) -> Iterator[Figure]:
     lags: list[float] = []
     with ExitStack() as stack:
         node = stack.enter_context(gossamer.open(scratch / "node"))
+        node.register("r0").set(VALUE)
+        stored = _stored(node.backend.cell("default", path.component("register", "r0")))
+        env = lmdb.open(str(scratch / "raw"), map_size=1 << 30)
+        stack.callback(env.close)
         cases: dict[str, Callable[[], float]] = {
-            "raw": _raw(stack, scratch, node, seconds),
+            "raw": lambda: _raw(env, stored, 1, seconds),
+            "raw many": lambda: _raw(env, stored, WRITERS, seconds),
             "one": lambda: _one(node, seconds),
             "one task": lambda: asyncio.run(_tasks(_ours(node), 1, seconds)),
             "many": lambda: asyncio.run(_many(node, seconds, lags)),
@@ -50,6 +55,8 @@ def _figures(taken: dict[str, Sample], lags: list[float]) -> Iterator[Figure]:
     many, one = taken["many"], taken["one"]
     if "redis" in taken:
         yield _figure("P2", f"durable writes, {WRITERS} tasks", many, "Redis SET", taken["redis"], 3.0)
+    batched = f"LMDB durable puts, {WRITERS} a commit"
+    yield _figure("P2", f"durable writes, {WRITERS} tasks", many, batched, taken["raw many"])
     yield _figure("P3", "durable write, one thread", one, "LMDB durable put", taken["raw"], 0.7)
     yield _figure("P3", "durable write, one task", taken["one task"], "LMDB durable put", taken["raw"])
     yield _figure("P4", f"durable writes, {WRITERS} tasks", many, "one task", taken["one task"], 12.0)
@@ -118,24 +125,21 @@ async def _lag(seen: list[float]) -> None:
         seen.append(time.perf_counter() - asked - LAG_EVERY_S)
 
 
-def _raw(stack: ExitStack, scratch: Path, node: gossamer.Node, seconds: float) -> Callable[[], float]:
-    """One put of the bytes of one of our cells, and a commit."""
-    env = lmdb.open(str(scratch / "raw"), map_size=1 << 30)
-    stack.callback(env.close)
-    node.register("r0").set(VALUE)
-    cell: Cell = node.backend.cell("default", path.component("register", "r0"))
-    stored = b"\0" * 4 + codec.encode(cell)
+def _stored(cell: Cell) -> bytes:
+    """As many bytes as the store has for a cell."""
+    return b"\0" * 4 + codec.encode(cell)
 
-    def put() -> float:
-        names, count = _names(), 0
-        began = time.perf_counter()
-        while (passed := time.perf_counter() - began) < seconds:
-            with env.begin(write=True) as txn:
-                txn.put(path.component("register", next(names)), stored)
-            count += 1
-        return count / passed
 
-    return put
+def _raw(env: lmdb.Environment, stored: bytes, group: int, seconds: float) -> float:
+    """Puts a second, ``group`` of them a commit, sorted as ours are."""
+    names, count = _names(), 0
+    began = time.perf_counter()
+    while (passed := time.perf_counter() - began) < seconds:
+        keys = sorted(path.component("register", next(names)) for _ in range(group))
+        with env.begin(write=True) as txn:
+            txn.cursor().putmulti([(key, stored) for key in keys])
+        count += group
+    return count / passed
 
 
 async def _redis(port: int, seconds: float) -> float:
