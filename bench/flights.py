@@ -21,6 +21,7 @@ from rich.console import Console
 from flights_data import ROWS
 from flights_ingest import BATCH_ROWS
 from flights_run import Run
+from measure import Load
 
 SMOKE_ROWS, SMOKE_BATCH_ROWS = 3_000, 25
 
@@ -33,9 +34,10 @@ def main() -> int:
     parser.add_argument("--smoke", action="store_true", help="a small run, of seconds")
     options = parser.parse_args()
     limit, batch = (SMOKE_ROWS, SMOKE_BATCH_ROWS) if options.smoke else (options.rows, options.batch)
-    console = Console()
+    console, load = Console(), Load()
     with tempfile.TemporaryDirectory(prefix="gossamer-flights-") as scratch:
         wrong = Run(limit, batch, Path(scratch), console).all()
+    console.print(str(load))
     for line in wrong:
         console.print(f"WRONG {line}", markup=False, highlight=False)
     if not wrong:

@@ -22,6 +22,7 @@ from flights_data import AIRPORTS, of_airport, rows
 from flights_expected import figures
 from flights_ingest import read
 from flights_process import Airport
+from gossamer import GossamerError
 from proxies import Proxies
 
 LOOK_S = 0.05
@@ -32,7 +33,7 @@ STUCK_S = 120.0
 """A step that takes longer than this without any airport getting further has failed."""
 CLIENT_S = 60.0
 """For one answer of a node; reading a figure of thousands of cells is one."""
-CUT_OFF = "JFK"
+CUT_OFF = AIRPORTS[1]
 SPARED = "EWR to LGA"
 
 Delivered = dict[str, list[list[int]]]
@@ -40,7 +41,7 @@ Delivered = dict[str, list[list[int]]]
 
 
 class Stuck(Exception):
-    """A step did not end."""
+    """A step did not end, or not as it must."""
 
 
 class Run:
@@ -71,8 +72,8 @@ class Run:
                 self._until_equal()
                 self._say_bytes()
                 return [*self._wrong_resumptions(), *self._wrong_figures()]
-            except (Stuck, RuntimeError) as error:
-                return [str(error)]
+            except (Stuck, RuntimeError, GossamerError) as error:
+                return [f"{type(error).__name__}: {error}"]
 
     # Starting
 
@@ -142,6 +143,10 @@ class Run:
     def _heal(self) -> None:
         airport = self._airports[CUT_OFF]
         held = [self._delivered(status) for status in self._statuses()]
+        if covers(held[0], held[1]) or covers(held[1], held[0]):
+            raise Stuck(
+                f"{CUT_OFF} was not cut off: {AIRPORTS[0]} and {AIRPORTS[1]} know of each other's flights"
+            )
         before = self._bytes()
         began = time.monotonic()
         self._proxies.heal(list(AIRPORTS))
