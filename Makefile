@@ -4,7 +4,7 @@ READY := .venv/ready
 LAYOUT := build/layout
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format proto stubs simulate clean
+.PHONY: help demo test lint format flights bench proto stubs simulate clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -22,6 +22,12 @@ lint: $(READY) ## check style, types and which module imports which
 	@rm -rf $(LAYOUT) && mkdir -p $(LAYOUT)
 	@cp -R node $(LAYOUT)/gossamer && cp -R crdt proto $(LAYOUT)/gossamer
 	cd $(LAYOUT) && $(CURDIR)/$(BIN)/lint-imports --no-cache --config $(CURDIR)/pyproject.toml
+
+flights: $(READY) ## take 336,776 flights through three nodes and compare them with the file
+	$(BIN)/python bench/flights.py
+
+bench: $(READY) ## measure against raw LMDB, and Redis where it is installed
+	$(BIN)/python bench/first_figures.py
 
 format: $(READY) ## rewrite the code in the project's style
 	$(BIN)/ruff check --fix

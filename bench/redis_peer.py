@@ -1,0 +1,73 @@
+"""Redis beside us, where it is installed: a server of our own on loopback, that syncs every write to disk.
+
+Which Redis is it? The ``redis-server`` on the PATH; `words` says its version and its setting, or why there is none.
+"""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import redis
+import redis.asyncio
+
+START_S = 10.0
+
+
+def words() -> str:
+    """Its version and fsync setting, or what is missing."""
+    server = shutil.which("redis-server")
+    if server is None:
+        return "Redis: skipped, redis-server is not installed"
+    said = subprocess.run([server, "--version"], check=True, capture_output=True, text=True).stdout.split()
+    version = next(word[2:] for word in said if word.startswith("v="))
+    return f"Redis {version}, appendonly yes, appendfsync always, client {redis.__version__}"
+
+
+def is_there() -> bool:
+    """Whether it can be measured."""
+    return shutil.which("redis-server") is not None
+
+
+@contextmanager
+def running(directory: Path) -> Iterator[int]:
+    """A server with its files in ``directory``; its port."""
+    port = _free_port()
+    command = (
+        f"redis-server --port {port} --bind 127.0.0.1 --appendonly yes --appendfsync always --save".split()
+    )
+    directory.mkdir()
+    with (directory / "log").open("w") as log:
+        process = subprocess.Popen([*command, "", "--dir", str(directory)], stdout=log, stderr=log)
+    try:
+        client = connect(port)
+        client.ping()
+        client.close()
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def connect(port: int) -> Any:
+    """A client for threads, which waits for the server to be up."""
+    retry = redis.retry.Retry(redis.backoff.ConstantBackoff(0.05), int(START_S / 0.05))
+    return redis.Redis(port=port, retry=retry, retry_on_error=[redis.exceptions.ConnectionError])
+
+
+def aconnect(port: int, connections: int) -> Any:
+    """A client for tasks, as many connections as there are writers."""
+    pool = redis.asyncio.BlockingConnectionPool(port=port, max_connections=connections)
+    return redis.asyncio.Redis(connection_pool=pool)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
