@@ -11,7 +11,9 @@ import click
 
 from .. import connect
 from ..config import check_address
+from ..errors import GossamerError, Unreachable
 from ..handles.keyspace import DEFAULT
+from .exits import UNREACHABLE, USAGE, Failure
 
 if TYPE_CHECKING:
     from ..rpc import Client
@@ -58,7 +60,11 @@ def in_keyspace(command: F) -> F:
 def node_at(at: str, timeout: float) -> Iterator[Client]:
     """A client of the node at ``at``. A wrong value, found here or there, is wrong usage."""
     with as_usage(), connect(check_address(at, "--at"), timeout) as client:
-        yield client
+        try:
+            yield client
+        except Unreachable as error:
+            why = str(error).rpartition(": ")[2]  # gRPC tells the whole way that it went
+            raise Failure(f"no node answers at {at}: {why}", UNREACHABLE) from None
 
 
 @contextmanager
@@ -66,8 +72,10 @@ def as_usage() -> Iterator[None]:
     """A `TypeError` or `ValueError` inside names an argument that is wrong: exit code 2, no traceback."""
     try:
         yield
+    except GossamerError:  # one of them is a `ValueError` too
+        raise
     except (TypeError, ValueError) as error:
-        raise click.UsageError(str(error)) from None
+        raise Failure(str(error), USAGE) from None
 
 
 class TakesNumbers(click.Command):

@@ -40,7 +40,7 @@ def settings_options(command: F) -> F:
             click.option("--keyspace", "keyspaces", multiple=True, metavar="NAME", help="One more to host."),
             click.option(
                 "--durability",
-                metavar="[commit|relaxed]",
+                type=click.Choice(["commit", "relaxed"]),
                 help="What acknowledged writes survive: power loss, or a crash of the process. [commit]",
             ),
             click.option(
@@ -51,7 +51,9 @@ def settings_options(command: F) -> F:
                 help="A TOML file with these settings.",
             ),
             click.option("--log-json", is_flag=True, default=None, help="The log as lines of JSON."),
-            click.option("--log-level", metavar="[debug|info|warning|error]", help="[info]"),
+            click.option(
+                "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="[info]"
+            ),
         )
     ):
         command = option(command)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ..rpc import Client
 
 KEYSPACE = "default"
+ATTEMPTS = 3
+"""Readings of a replica that goes on changing, before it is shown as it is."""
 
 
 class View(msgspec.Struct, frozen=True):
@@ -34,6 +36,8 @@ class View(msgspec.Struct, frozen=True):
     digest: str
     delivered: dict[str, list[list[int]]]
     """Replica id -> ``[[first, last], …]``."""
+    is_steady: bool = True
+    """Nothing came while it was read, so that its parts belong together."""
 
     @property
     def values(self) -> tuple[Any, ...]:
@@ -42,11 +46,21 @@ class View(msgspec.Struct, frozen=True):
 
 
 def view(node: NodeProcess) -> View:
-    """Read a replica. Its parts are read one after the other; the status last."""
+    """Read a replica, again if something came meanwhile, for its parts are read one after the other."""
     client = node.client
-    values = _values(client)
-    status = client.status()["keyspaces"][KEYSPACE]
-    return View(node.name, *values, digest=status["digest"], delivered=status["delivered"])
+    before = _state(client)
+    for attempt in range(1, ATTEMPTS + 1):
+        values = _values(client)
+        after = _state(client)
+        if after == before or attempt == ATTEMPTS:
+            break
+        before = after
+    return View(node.name, *values, *after, is_steady=after == before)
+
+
+def _state(client: Client) -> tuple[str, dict[str, list[list[int]]]]:
+    keyspace = client.status()["keyspaces"][KEYSPACE]
+    return keyspace["digest"], keyspace["delivered"]
 
 
 def _values(client: Client) -> tuple[int, list[str], list[str], dict[str, Any]]:
@@ -63,6 +77,8 @@ def difference(views: Sequence[View]) -> str:
     behind = [f"{view.name} lacks {lag}" for view, lag in zip(views, lags(views), strict=True) if lag]
     if behind:
         return f"{', '.join(behind)} events"
+    if not all(view.is_steady for view in views):
+        return "writes are coming in"
     first = views[0]
     for other in views[1:]:
         if other.digest != first.digest:
