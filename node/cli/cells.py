@@ -98,7 +98,7 @@ def ls(prefix: str, limit: int | None, keyspace: str, at: str, timeout: float, a
         rows = list(islice(client.keyspace(keyspace).items(prefix), limit))
     if as_json:
         show.print_json([{"path": path, "value": value} for path, value in rows])
-    elif rows:
+    else:
         show.print_table(("path", "value"), ((path, show.to_json(value)) for path, value in rows))
 
 

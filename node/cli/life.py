@@ -25,19 +25,12 @@ class Life:
     """Remembers the last look."""
 
     def __init__(self) -> None:
-        self._replica: str | None = None
         self._linked: dict[str, dict[str, Any]] = {}
         self._behind: dict[str, int] = {}
 
     def look(self, status: dict[str, Any]) -> list[Event]:
         """The events since the last look, which at the first one are those of a node just opened."""
-        return [*self._identity(status), *self._links(status), *self._keyspaces(status)]
-
-    def _identity(self, status: dict[str, Any]) -> Iterator[Event]:
-        before, self._replica = self._replica, status["replica"]
-        if before is not None and before != self._replica:
-            reason = status.get("identity_reason") or "a peer proved that the old one was used twice"
-            yield Event("new identity", {"replica": self._replica, "before": before, "reason": reason})
+        return [*self._links(status), *self._keyspaces(status)]
 
     def _links(self, status: dict[str, Any]) -> Iterator[Event]:
         before = self._linked

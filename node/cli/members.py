@@ -78,17 +78,16 @@ def status(at: str, timeout: float, as_json: bool) -> None:
     if as_json:
         show.print_json(found)
         return
-    show.print_table(("", ""), _of_node(found))
+    show.print_table(("node", found["name"]), _of_node(found))
     click.echo()
     show.print_table(("keyspace", "cells", "events", "state", "digest"), _of_keyspaces(found))
     click.echo()
-    show.print_table(("keyspace", "peer", "lacks", "is ahead by", "replica"), _of_peers(found))
+    show.print_table(("keyspace", "peer", "it lacks", "we lack", "replica"), _of_peers(found))
 
 
 def _of_node(found: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     members = found["members"]
     linked = sum(member["state"] == "linked" for member in members)
-    yield "name", found["name"]
     yield "replica", found["replica"]
     yield "cluster", found["cluster"]
     yield "members", f"{len(members)}, {linked} of them linked"

@@ -42,17 +42,19 @@ def print_json(value: Any) -> None:
     click.echo(to_json(value))
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None) -> None:
-    """Print a table. A str is shown as it is, anything else as JSON."""
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Print a table. A str is shown as it is, anything else as JSON. No rows: nothing is printed."""
     from rich.console import Console  # rich takes longer to import than most commands to run
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, title=title, title_justify="left", header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(Text(to_text(item)) for item in row))
+    if not table.rows:
+        return
     Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, highlight=False).print(table)
 
 

@@ -107,6 +107,8 @@ class Target:
     def add(self, value: Any = None, *, is_given: bool = True) -> None:
         """Add a number to a counter (1 if none is given), or an element to a set."""
         if self.kind == "counter":
+            if is_given and type(value) is not int:
+                raise ValueError(f"{self.text}: an integer is added to a counter, not {value!r}")
             self._write("add", value if is_given else 1)
         elif self.kind in _SETS and is_given:
             self._element("add", value)

@@ -58,11 +58,13 @@ class Script:
         for node in (self._a, self._c):
             for _ in range(APART):
                 self._load.sell(node, 1)
-            self._load.note(node, f"written on {node.name} in the partition")
+            self._load.note(node, _note(node))
             self._load.put(node, APART)
         self._load.contest(remover=self._a, adder=self._c)
         self._must_differ()
         here, there = view(self._a), view(self._c)
+        if CONTESTED in here.skus or CONTESTED not in there.skus:
+            raise Late(f"apart: {CONTESTED} is to be removed on a and in on c: {here.skus}, {there.skus}")
         self._say(f"apart      a: sold={here.sold}, {CONTESTED} removed, note={here.note[0]!r}")
         self._say(f"           c: sold={there.sold}, {CONTESTED} added again, note={there.note[0]!r}")
 
@@ -90,6 +92,8 @@ class Script:
         took = self._until(self._difference, "convergence")
         self._check("healed")
         final = view(self._a)
+        if sorted(final.note) != [_note(self._a), _note(self._c)]:
+            raise Late(f"healed: the two concurrent notes are to be seen, and there are {final.note}")
         self._say(f"heal       {behind} events; all replicas equal after {took:.2f} s")
         self._say(f"values     sold={final.sold}, skus={', '.join(final.skus)}, cart={final.cart}")
         self._say(f"           note={final.note[0]!r}, which beat {', '.join(map(repr, final.note[1:]))}")
@@ -127,7 +131,11 @@ class Script:
             return f"skus={shown.skus}, and {sorted(self._load.skus)} must be there"
         if shown.cart["items"] != self._load.items:
             return f"{shown.cart['items']} items in the cart, and {self._load.items} were acknowledged"
-        return "" if len(shown.note) >= 1 else "no note"
+        return ""
+
+
+def _note(node: NodeProcess) -> str:
+    return f"written on {node.name} in the partition"
 
 
 def play(say: Callable[[str], None], deadline_s: float) -> None:
