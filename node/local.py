@@ -8,8 +8,10 @@ from typing import Any, cast
 
 from gossamer.crdt import Cell, Dot
 
+from . import admin
 from .backend import Op
 from .limits import PAGE_CELLS
+from .replication.registry import SYSTEM
 from .turns import Core, Effect, Instant, Write
 from .writer import Writer
 
@@ -81,7 +83,10 @@ class LocalBackend:
 
     async def aadmin(self, verb: str, arguments: dict[str, Any]) -> Any:
         """An operator's request. `ValueError` for a verb that there is not."""
-        raise ValueError(f"verb: {verb!r} is unknown to this build")
+        return await admin.perform(verb, arguments, await self.astatus(), self._register)
+
+    async def _register(self, ops: Sequence[Op]) -> None:
+        await self.writer.asubmit(Write(SYSTEM, ops))
 
 
 def _writable(keyspace: str) -> str:

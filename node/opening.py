@@ -84,12 +84,14 @@ def _named(directory: Directory, name: str | None) -> str | None:
 
 
 def _log_new_id(directory: Directory, reason: str) -> None:
+    replica, before = directory.replica.hex(), directory.old_ids[-1].hex() if directory.old_ids else "none"
     log.warning(
         "%s: goes on as replica %s in place of %s: %s",
         directory.path,
-        directory.replica.hex(),
-        directory.old_ids[-1].hex() if directory.old_ids else "none",
+        replica,
+        before,
         reason,
+        extra={"event": "new identity", "fields": {"replica": replica, "before": before, "reason": reason}},
     )
 
 

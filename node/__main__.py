@@ -1,0 +1,5 @@
+"""``python -m gossamer``: the `gossamer` command."""
+
+from .cli import main
+
+main()

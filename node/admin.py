@@ -1,0 +1,40 @@
+"""What an operator may ask of a node beyond reads and writes: verbs, with arguments and results that are JSON.
+
+Who decides? The node that is asked writes the decision into the registry, and it replicates like everything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from .backend import Op
+from .replication import registry
+
+Commit = Callable[[Sequence[Op]], Awaitable[Any]]
+
+REMOVE, FORGET = "members.remove", "members.forget"
+
+
+async def perform(verb: str, arguments: dict[str, Any], status: dict[str, Any], commit: Commit) -> Any:
+    """Do it. ``status`` is the node's; ``commit`` writes to the registry. `ValueError` names what is wrong."""
+    if verb not in (REMOVE, FORGET):
+        raise ValueError(f"verb: {verb!r} is unknown to this build")
+    member = _member(arguments.get("name"), status)
+    if verb == REMOVE:
+        await commit(registry.remove_ops(member.name))
+        return {"member": member.name, "state": "removed"}
+    await commit(registry.forget_ops(member))
+    return {"member": member.name, "state": "forgotten", "replicas": sorted(i.hex() for i in member.ids)}
+
+
+def _member(name: object, status: dict[str, Any]) -> registry.Member:
+    for member in status["members"]:
+        if member["name"] == name:
+            if member["state"] in ("self", "linked"):
+                raise ValueError(f"name: {name!r} is running and linked; stop it first")
+            replica = bytes.fromhex(member["replica"])
+            return registry.Member(
+                member["name"], replica, ids={replica, *map(bytes.fromhex, member["old_replicas"])}
+            )
+    raise ValueError(f"name: no member is called {name!r}")

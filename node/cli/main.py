@@ -1,0 +1,40 @@
+"""The `gossamer` command and its subcommands."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from .cells import add, get, ls, remove, set_
+from .demo import demo
+from .exits import Commands
+from .members import members, status
+from .serve import config, serve
+
+HELP = """A replicated data store embedded in Python services.
+
+Run a node with 'serve', and read and write a running one with the other commands. A path is text like
+counter:sold, set:skus or map:cart%3A42/counter:items (kind:name, names percent-encoded).
+"""
+
+EPILOG = """Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 unreachable, 5 damaged.
+
+Shell completion: eval "$(_GOSSAMER_COMPLETE=bash_source gossamer)" in ~/.bashrc; for zsh and fish say
+zsh_source and fish_source."""
+
+
+@click.group(
+    cls=Commands,
+    help=HELP,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(package_name="gossamer", prog_name="gossamer", message="%(prog)s %(version)s")
+def main() -> None:
+    # gRPC's core writes lines of its own to standard error; what matters of them comes as an exception.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+
+for command in (serve, demo, get, set_, add, remove, ls, members, status, config):
+    main.add_command(command)

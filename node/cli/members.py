@@ -1,0 +1,110 @@
+"""``members`` and ``status``: what a running node says of its cluster and of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from . import show
+from .exits import not_found
+from .options import at_node, node_at
+
+
+@click.group(invoke_without_command=True)
+@at_node
+@click.pass_context
+def members(ctx: click.Context, at: str, timeout: float, as_json: bool) -> None:
+    """List the members of the cluster as the node knows them, or remove or forget one."""
+    if ctx.invoked_subcommand is not None:
+        ctx.obj = (at, timeout, as_json)
+        return
+    with node_at(at, timeout) as client:
+        found = client.status()["members"]
+    if as_json:
+        show.print_json(found)
+    else:
+        show.print_table(("name", "state", "address", "replica", "keyspaces"), map(_member, found))
+
+
+def _member(member: dict[str, Any]) -> tuple[str, ...]:
+    keyspaces = (name for name in member["keyspaces"] if not name.startswith("$"))
+    return (
+        member["name"],
+        member["state"],
+        member["address"] or "-",
+        member["replica"],
+        ", ".join(keyspaces),
+    )
+
+
+@members.command("remove")
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def remove_member(where: tuple[str, float, bool], name: str, yes: bool) -> None:
+    """Count the member NAME no longer, so that deletes can be cleaned up without it. It may come back."""
+    _ask(where, "members.remove", name, f"Remove {name}? It may come back later, and loses nothing.", yes)
+
+
+@members.command("forget")
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def forget_member(where: tuple[str, float, bool], name: str, yes: bool) -> None:
+    """End the member NAME for good: it cannot come back, and what it alone held is lost."""
+    _ask(where, "members.forget", name, f"Forget {name}? What it alone holds is lost, for good.", yes)
+
+
+def _ask(where: tuple[str, float, bool], verb: str, name: str, question: str, yes: bool) -> None:
+    at, timeout, as_json = where
+    with node_at(at, timeout) as client:
+        if name not in {member["name"] for member in client.status()["members"]}:
+            not_found(f"member {name}")
+        if not yes:
+            click.confirm(question, abort=True, err=True)
+        done = client.admin(verb, name=name)
+    if as_json:
+        show.print_json(done)
+
+
+@click.command()
+@at_node
+def status(at: str, timeout: float, as_json: bool) -> None:
+    """Print what the node holds, and what it and its peers lack of each other."""
+    with node_at(at, timeout) as client:
+        found = client.status()
+    if as_json:
+        show.print_json(found)
+        return
+    show.print_table(("node", found["name"]), _of_node(found))
+    click.echo()
+    show.print_table(("keyspace", "cells", "events", "state", "digest"), _of_keyspaces(found))
+    click.echo()
+    show.print_table(("keyspace", "peer", "it lacks", "we lack", "replica"), _of_peers(found))
+
+
+def _of_node(found: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    members = found["members"]
+    linked = sum(member["state"] == "linked" for member in members)
+    yield "replica", found["replica"]
+    yield "cluster", found["cluster"]
+    yield "members", f"{len(members)}, {linked} of them linked"
+    yield "store", f"{found['store_bytes']:,} bytes"
+    if found["forgotten"]:
+        yield "forgotten", "the cluster has forgotten this node"
+
+
+def _of_keyspaces(found: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+    for name, keyspace in found["keyspaces"].items():
+        state = "catching up" if keyspace["catching_up"] else "whole"
+        if keyspace["digest_mismatches"]:
+            state += f", {keyspace['digest_mismatches']} digest mismatches"
+        yield name, keyspace["cells"], keyspace["events"], state, keyspace["digest"]
+
+
+def _of_peers(found: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+    for name, keyspace in found["keyspaces"].items():
+        for peer, what in keyspace["peers"].items():
+            yield name, peer, what["lacks"], what["ahead"], what["replica"]

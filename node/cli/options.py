@@ -1,0 +1,92 @@
+"""Options that several commands share, and the node that they name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from .. import connect
+from ..config import check_address
+from ..errors import GossamerError, Unreachable
+from ..handles.keyspace import DEFAULT
+from .exits import UNREACHABLE, USAGE, Failure
+
+if TYPE_CHECKING:
+    from ..rpc import Client
+
+AT = "127.0.0.1:7400"
+"""Where a node listens unless told otherwise, and where commands look for one."""
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def at_node(command: F) -> F:
+    """``--at``, ``--timeout`` and ``--json``: for a command that talks to a running node."""
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs."),
+        click.option(
+            "--timeout",
+            type=click.FloatRange(0, min_open=True),
+            default=5.0,
+            show_default=True,
+            help="Seconds to wait for an answer.",
+        ),
+        click.option(
+            "--at",
+            metavar="HOST:PORT",
+            envvar="GOSSAMER_AT",
+            default=AT,
+            show_default=True,
+            show_envvar=True,
+            help="The node to talk to.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def in_keyspace(command: F) -> F:
+    """``--keyspace``: for a command that reads or writes cells."""
+    return click.option(
+        "--keyspace", default=DEFAULT, show_default=True, metavar="NAME", help="The keyspace to look in."
+    )(command)
+
+
+@contextmanager
+def node_at(at: str, timeout: float) -> Iterator[Client]:
+    """A client of the node at ``at``. A wrong value, found here or there, is wrong usage."""
+    with as_usage(), connect(check_address(at, "--at"), timeout) as client:
+        try:
+            yield client
+        except Unreachable as error:
+            why = str(error).rpartition(": ")[2]  # gRPC tells the whole way that it went
+            raise Failure(f"no node answers at {at}: {why}", UNREACHABLE) from None
+
+
+@contextmanager
+def as_usage() -> Iterator[None]:
+    """A `TypeError` or `ValueError` inside names an argument that is wrong: exit code 2, no traceback."""
+    try:
+        yield
+    except GossamerError:  # one of them is a `ValueError` too
+        raise
+    except (TypeError, ValueError) as error:
+        raise Failure(str(error), USAGE) from None
+
+
+class TakesNumbers(click.Command):
+    """A command whose arguments may be negative numbers, which click by itself would take for options."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if "--" not in args:
+            numbers = [arg for arg in args if _NEGATIVE.fullmatch(arg)]
+            # Behind a -- nothing is an option. The only argument that may stand before a number is the path.
+            args = [*(arg for arg in args if arg not in numbers), *(["--", *numbers] if numbers else [])]
+        return super().parse_args(ctx, args)
+
+
+_NEGATIVE = re.compile(r"-(\d|\.\d)[\d.eE+-]*")

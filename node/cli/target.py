@@ -1,0 +1,154 @@
+"""What a path on the command line stands for, and what can be done with it.
+
+What does each verb mean for each kind? The tables below say so; a kind that is not in one has no such verb.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from gossamer.crdt import path
+
+from ..apply import shows
+from ..backend import CLEAR, Op, make_op
+from ..handles import Counter, Flag, Map, MaxRegister, MinRegister, MVRegister, Reading, Register, Set
+
+if TYPE_CHECKING:
+    from ..rpc import Client
+
+_Read = Callable[[Any], Any]
+
+_READ: dict[str, tuple[type[Any], _Read]] = {
+    "register": (Register, Register.get),
+    "mv_register": (MVRegister, MVRegister.values),
+    "flag": (Flag, Flag.value),
+    "flag_dw": (Flag, Flag.value),
+    "counter": (Counter, Counter.value),
+    "max_register": (MaxRegister, MaxRegister.get),
+    "min_register": (MinRegister, MinRegister.get),
+}
+_SET = ("register", "mv_register", "max_register", "min_register")
+_FLAGS = ("flag", "flag_dw")
+_SETS = ("set", "set_rw")
+
+
+class Found(NamedTuple):
+    """A value, and what else is known of it."""
+
+    value: Any
+    about: dict[str, Any]
+
+
+class Target:
+    """A path in a keyspace of a remote node."""
+
+    def __init__(self, client: Client, keyspace: str, text: str) -> None:
+        """`ValueError` if ``text`` is no path."""
+        self._backend = client.backend
+        self._keyspace = client.keyspace(keyspace).name
+        self._path = path.of_text(text)
+        components = path.decode(self._path)
+        self.text = path.to_text(self._path)
+        self.kind = components[-1][0]
+        self._is_element = self.kind in path.ELEMENTS
+
+    # Reading
+
+    def get(self) -> Found | None:
+        """What is there; None if nothing is. A flag that nobody touched is off, not absent."""
+        if self.kind == "map":
+            return self._map()
+        if self.kind in _SETS:
+            elements = list(self._handle(Set))
+            return Found(elements, {}) if elements else None
+        cell = self._backend.cell(self._keyspace, self._path)
+        if not shows(self._path, cell) and self.kind not in _FLAGS:
+            return None
+        return self._cell()
+
+    def _map(self) -> Found | None:
+        value = self._handle(Map).value()
+        if not value and not shows(self._path, self._backend.cell(self._keyspace, self._path)):
+            return None
+        return Found(value, {})
+
+    def _cell(self) -> Found | None:
+        if self._is_element:
+            return Found(True, {})
+        if self.kind not in _READ:
+            raise ValueError(f"{self.text}: a {self.kind} cannot be read from the command line")
+        handle, read = _READ[self.kind]
+        if self.kind == "register":
+            return self._register()
+        return Found(read(self._handle(handle)), {})
+
+    def _register(self) -> Found | None:
+        siblings = self._handle(Register).siblings()
+        if not siblings:  # it was removed between two reads
+            return None
+        first, *beaten = map(_provenance, siblings)
+        value = first.pop("value")
+        return Found(value, first | {"beaten": beaten})
+
+    # Writing
+
+    def set(self, value: Any) -> None:
+        """Make it ``value``. `ValueError` if this kind is not set, or not to that."""
+        if self.kind in _FLAGS:
+            if not isinstance(value, bool):
+                raise ValueError(f"{self.text}: a flag is set to true or false, not {value!r}")
+            self._write("enable" if value else "disable")
+        elif self.kind in _SET:
+            self._write("set", value)
+        else:
+            raise ValueError(f"{self.text}: a {self.kind} cannot be set; see gossamer add")
+
+    def add(self, value: Any = None, *, is_given: bool = True) -> None:
+        """Add a number to a counter (1 if none is given), or an element to a set."""
+        if self.kind == "counter":
+            if is_given and type(value) is not int:
+                raise ValueError(f"{self.text}: an integer is added to a counter, not {value!r}")
+            self._write("add", value if is_given else 1)
+        elif self.kind in _SETS and is_given:
+            self._element("add", value)
+        elif self.kind in _SETS:
+            raise ValueError(f"{self.text}: which element? gossamer add {self.text} ELEMENT")
+        elif self._is_element and not is_given:
+            self._write("add")
+        else:
+            raise ValueError(f"{self.text}: nothing can be added to a {self.kind}")
+
+    def remove(self) -> bool:
+        """Remove it with all that is in it; False if nothing is there."""
+        if self.kind not in ("map", *_SETS):
+            return self._backend.write(self._keyspace, [make_op(self._path, CLEAR)]) is not None
+        is_there = self.get() is not None
+        self._handle(Map if self.kind == "map" else Set).clear()  # any number of cells
+        return is_there
+
+    def discard(self, element: Any) -> bool:
+        """Take an element out of a set; False if it is not in."""
+        if self.kind not in _SETS:
+            raise ValueError(f"{self.text}: a {self.kind} has no elements")
+        return self._element("discard", element)
+
+    def _handle(self, kind: type[Any]) -> Any:
+        return kind(self._backend, self._keyspace, self._path)
+
+    def _write(self, method: str, *args: Any) -> bool:
+        return self._commit(make_op(self._path, method, args))
+
+    def _element(self, method: str, element: Any) -> bool:
+        return self._commit(make_op(self._path + path.element(element), method))
+
+    def _commit(self, op: Op) -> bool:
+        return self._backend.write(self._keyspace, [op]) is not None
+
+
+def _provenance(reading: Reading) -> dict[str, Any]:
+    return {
+        "value": reading.value,
+        "updated_at": reading.updated_at,
+        "replica": reading.replica and reading.replica.hex(),
+    }
