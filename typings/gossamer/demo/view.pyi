@@ -1,0 +1,1 @@
+from node.demo.view import *
