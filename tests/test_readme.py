@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,7 +32,7 @@ class Example(NamedTuple):
 def examples(text: str) -> Iterator[Example]:
     """The Python blocks of a document in order."""
     blocks = list(BLOCK.finditer(text))
-    for block, after in zip(blocks, [*blocks[1:], None], strict=True):
+    for block, after in zip_longest(blocks, blocks[1:]):
         if block[1] != "python":
             continue
         is_output = after is not None and after[1] == "text" and not text[block.end() : after.start()].strip()
@@ -42,7 +43,10 @@ def examples(text: str) -> Iterator[Example]:
 def anchors(text: str) -> set[str]:
     """The headings as links name them."""
     prose = BLOCK.sub("", text)
-    return {re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in HEADING.findall(prose)}
+    return {
+        re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-")
+        for heading in HEADING.findall(prose)
+    }
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda p: p.name)
@@ -53,7 +57,7 @@ def test_python_blocks_print_what_is_shown(
     namespace: dict[str, Any] = {"__name__": "__main__"}
     for example in examples(document.read_text()):
         padded = "\n" * example.line + example.code  # so that a traceback names the document's line
-        exec(compile(padded, document, "exec"), namespace)
+        exec(compile(padded, document, "exec"), namespace)  # noqa: S102  # our own documents
         printed = capsys.readouterr().out
         if example.shown is not None:
             assert printed == example.shown, f"{document.name}:{example.line + 1} prints something else"
