@@ -33,19 +33,24 @@ class Content:
     """Bytes, nearly: enough to stop at."""
 
 
+class TooLargeError(Exception):
+    """Whole events do not fit one batch: it must go in parts."""
+
+
 class Gathering:
     """A batch in the making: whole events only.
 
     A batch also holds every event over several cells that one of its cells shows and the peer lacks: a receiver
-    could not tell such an event from one over a single cell, and readers would see half of it.
+    could not tell such an event from one over a single cell, and readers would see half of it. A *part* of a staged
+    batch only names the events that its cells belong to; the receiver applies all parts together.
     """
 
-    def __init__(self, view: View, theirs: Vector) -> None:
-        self._view, self._theirs = view, theirs
+    def __init__(self, view: View, theirs: Vector, *, size_max: int | None, is_part: bool = False) -> None:
+        self._view, self._theirs, self._size_max, self.is_part = view, theirs, size_max, is_part
         self.content = Content()
 
     def add(self, cell_path: bytes, cell: Cell | None = None) -> None:
-        """Add a cell, and whatever must come with it."""
+        """Add a cell, and whatever must come with it. `TooLargeError` if that is too much for one batch."""
         waiting = [cell_path]
         while waiting:
             at = waiting.pop()
@@ -54,13 +59,22 @@ class Gathering:
             found = cell if cell is not None and at == cell_path else self._view.cell(at)
             self.content.cells[at] = found
             self.content.size += size_of(at, found)
+            if (
+                self._size_max is not None
+                and self.content.size > self._size_max
+                and len(self.content.cells) > 1
+            ):
+                raise TooLargeError
             waiting += self._closure(at)
 
     def _closure(self, cell_path: bytes) -> Iterable[bytes]:
         for dot in self._view.groups(cell_path):
-            if dot in self._view.state.horizon:
-                continue  # some of its rows may be gone: a peer that lacks it gets it by a full exchange
-            if dot not in self.content.groups and dot not in self._theirs:
+            # Of what is collected some rows may be gone: a peer that lacks it gets it by a full exchange.
+            if dot in self._theirs or dot in self._view.state.horizon:
+                continue
+            if self.is_part:
+                self.content.groups.setdefault(dot, []).append(cell_path)
+            elif dot not in self.content.groups:
                 paths = self._view.event_paths(dot)
                 self.content.groups[dot] = paths
                 yield from paths
@@ -156,8 +170,11 @@ class Complete:
         return self.after < cell_path and (self.upto is None or cell_path <= self.upto)
 
 
-def apply(draft: Draft, content: Content, complete: Complete | None = None) -> None:
-    """Join a checked batch into the keyspace, with all that its cells prove delivered."""
+def apply(draft: Draft, content: Content, complete: Complete | None = None, *, is_part: bool = False) -> None:
+    """Join a checked batch into the keyspace, with all that its cells prove delivered.
+
+    A part of a staged batch proves nothing by itself: the claim that comes with the last one says it all.
+    """
     state = draft.state
     before = state.delivered.copy()
     groups = {dot: paths for dot, paths in content.groups.items() if dot not in before}
@@ -168,14 +185,14 @@ def apply(draft: Draft, content: Content, complete: Complete | None = None) -> N
         incoming = cells.arriving(incoming, local, before.has)
         if complete is not None and complete.contains(cell_path):
             local = cells.complete(local, incoming, complete.vector.has)
-        merged = settled(draft, cells.join(local, incoming))
-        draft.put(cell_path, merged, groups)
-        for dot in shown(incoming):
+        draft.put(cell_path, settled(draft, cells.join(local, incoming)), groups)
+        for dot in () if is_part else shown(incoming):
             if dot not in groups and not (complete is not None and dot in complete.horizon):
                 state.delivered.add(*dot)
     for dot, paths in groups.items():
         draft.add_group(dot, paths)
-        state.delivered.add(*dot)
+        if not is_part:
+            state.delivered.add(*dot)
     draft.touch()
 
 

@@ -168,7 +168,7 @@ class Engine:
 
     def _assemble(self, link: Link, part: Part) -> Message | None:
         link.parts += part.data
-        if len(link.parts) > 2 * limits.BATCH_BYTES_MAX:
+        if len(link.parts) > limits.PARTS_BYTES_MAX:
             raise ProtocolError("a message in parts is larger than a batch may be")
         if not part.is_last:
             return None
@@ -314,14 +314,37 @@ class Engine:
         self._check_seals(shared.name, content, claim)
         for cell_path in content.cells:
             draft.cell(cell_path)  # a damaged cell is found here, before anything is changed
+        if message.staged is not None:
+            self._stage(draft, link, shared, message, is_last=claim is not None)
         complete = None if message.full is None else self._begin_full(draft, link, shared, message)
-        batch.apply(draft, content, complete)
+        if message.staged is None or claim is not None:
+            batch.apply(draft, content, complete, is_part=message.staged is not None)
         if complete is not None:
             claim = self._advance_full(draft, message, complete)
         if claim is not None:
             draft.state.delivered.update(claim)
         shared.their_whole = True
         shared.acks_due += 1
+
+    def _stage(self, draft: Draft, link: Link, shared: Shared, message: Batch, *, is_last: bool) -> None:
+        """Keep a part of a large batch on disk; with the last one, apply the others, which were checked as they came."""
+        if message.full is not None or (message.staged != 0 and not shared.staged):
+            raise ProtocolError("staged: a part without those before it")
+        key = link.id.to_bytes(8, "big")
+        if message.staged == 0:
+            draft.unstage(key)
+            shared.staged = 0
+        if not is_last:
+            draft.stage(key + shared.staged.to_bytes(8, "big"), encode(message))
+            shared.staged += 1
+            return
+        for raw in draft.staged(key):
+            part = decode(raw)
+            assert isinstance(part, Batch), "what is staged was checked"
+            batch.apply(draft, batch.unpack(part, link.peer, self.identity.replica)[0], is_part=True)
+            draft.spill()
+        draft.unstage(key)
+        shared.staged = 0
 
     def _check_seals(self, keyspace: str, content: batch.Content, claim: Vector | None) -> None:
         """What lies beyond the answers about a sealed id is refused whole, or the members would never agree on it.

@@ -2,8 +2,11 @@
 
 MESSAGE_BYTES_MAX = 1024 * 1024 - 1024
 """Bytes of one message. Smaller ones let links share the wire; larger ones make a slow peer's buffers grow."""
-BATCH_BYTES_MAX = 16 * 1024 * 1024
-"""Bytes of one batch, over as many messages as it takes. It is held in memory once, and committed at once."""
+BATCH_BYTES_MAX = 4 * 1024 * 1024
+"""Bytes of a batch that holds whole events, over as many messages as it takes: it is held in memory once, and applied in
+one commit of a second or so. Beyond it events are sent in parts, and the receiver says that it is catching up."""
+PARTS_BYTES_MAX = 32 * 1024 * 1024
+"""Bytes of one message that comes in parts; a single cell may be larger than a batch of several."""
 BATCH_BYTES_TARGET = 128 * 1024
 """Bytes at which a batch is sent, whole events permitting. Larger ones hold the writer longer, for less overhead."""
 WINDOW_BYTES = 1024 * 1024
@@ -18,7 +21,7 @@ full mesh sends nothing twice; larger routes around a broken link more slowly.""
 DIGEST_EVERY_S = 5.0
 """Seconds between digests told to a peer whose vector equals ours. A digest is 16 bytes."""
 ACK_TIMEOUT_S = 30.0
-"""Seconds without an acknowledgement of what was sent after which the link is given up; a commit of 16 MiB fits."""
+"""Seconds without an acknowledgement of what was sent after which the link is given up; a commit of the largest batch fits."""
 HELLO_TIMEOUT_S = 5.0
 """Seconds that a new link may take to say hello; an idle stranger is closed."""
 COLLECT_EVERY_S = 1.0
@@ -32,7 +35,7 @@ NAME_BYTES_MAX = 200
 LINKS_MAX = 2048
 """Links at once. Each costs a few kilobytes and a stream."""
 KEYSPACES_MAX = 255
-"""Keyspaces of one node; four LMDB databases each."""
+"""Keyspaces of one node; five LMDB databases each."""
 FINGERPRINTS_MAX = 8
 """Fingerprints remembered a replica id, to tell a clone from a restart."""
 IDLE_S = 1.0

@@ -24,6 +24,10 @@ class Exchange:
     scope: list[bytes]
     """The replicas whose rows are scanned; only their events are claimed. Empty for a full exchange."""
     is_full: bool = False
+    is_staged: bool = False
+    """Whole events would make a batch too large: its parts are kept by the receiver and applied at the end."""
+    base: Vector = field(default_factory=Vector)
+    """Staged: what the peer had, and the parts sent hold."""
     at: int = 0
     """Index in ``scope`` of the replica being scanned."""
     next_seq: int = 1
@@ -54,6 +58,8 @@ class Shared:
     unacked: deque[int] = field(default_factory=deque)
     """Bytes of each batch sent and not acknowledged."""
     acks_due: int = 0
+    staged: int = 0
+    """Parts of a batch that are kept until the last one comes."""
     resume: bytes = b""
     """Where the peer's unfinished bootstrap from us stands."""
     is_asked: bool = False

@@ -1,4 +1,4 @@
-"""What two nodes say to each other: seven messages, as msgpack arrays, numbered a link.
+"""What two nodes say to each other: eight messages, as msgpack arrays, numbered a link.
 
 The question this answers: *are these bytes a message, and what does it say?* Decoding is typed and bounded, so
 that hostile bytes cost at most a few times their own size. The number of a message counts up mod 128: a
@@ -62,6 +62,9 @@ class Batch(msgspec.Struct, array_like=True, frozen=True, tag=2):
     groups: list[list[int]] = []
     """Events over several cells: ``[replica, seq, index of a cell here, …]``."""
     full: Full | None = None
+    staged: int | None = None
+    """Not None: this is part of a batch too large for one, to be kept and applied whole when the claim comes; 0 for its
+    first part. ``groups`` then names those cells of an event that are here."""
 
 
 class Full(msgspec.Struct, array_like=True, frozen=True):

@@ -109,15 +109,42 @@ class Sender:
             shared.exchange = None  # rows that the peer needs were collected meanwhile
             self._wake(shared, 0.0)
             return None
-        gathering = batch.Gathering(view, theirs)
-        full = self._scan_cells(exchange, gathering, view) if exchange.is_full else None
-        if full is None:
-            self._scan_rows(exchange, gathering, view, theirs)
-        return self._message(link, shared, view, gathering.content, full)
+        if exchange.is_full:
+            gathering = batch.Gathering(view, theirs, size_max=None)
+            full = self._scan_cells(exchange, gathering, view)
+            return self._message(link, shared, view, gathering, full)
+        if not exchange.is_staged:
+            gathering = batch.Gathering(view, theirs, size_max=limits.BATCH_BYTES_MAX)
+            try:
+                self._scan_rows(exchange, gathering, view, theirs)
+                return self._message(link, shared, view, gathering, None)
+            except batch.TooLargeError:
+                self._next_pass(exchange, view, theirs)
+                exchange.is_staged, exchange.is_first = True, True
+        gathering = batch.Gathering(view, exchange.base, size_max=None, is_part=True)
+        self._scan_staged(exchange, gathering, view)
+        return self._message(link, shared, view, gathering, None)
+
+    def _next_pass(self, exchange: Exchange, view: View, base: Vector) -> None:
+        """Scan from the beginning what there is beyond ``base``, of all replicas."""
+        exchange.base, exchange.vector = base.copy(), view.state.delivered
+        exchange.scope = view.state.delivered.minus(base).replicas()
+        exchange.at, exchange.next_seq, exchange.is_over = 0, 1, False
+
+    def _scan_staged(self, exchange: Exchange, gathering: batch.Gathering, view: View) -> None:
+        """Pass after pass over what the one before left, until one snapshot holds all that is left.
+
+        So the last part brings the receiver to what we hold in that very snapshot, and no event is half there.
+        """
+        self._scan_rows(exchange, gathering, view, exchange.base)
+        while exchange.is_over and exchange.vector != view.state.delivered:
+            exchange.base.update(exchange.vector)
+            self._next_pass(exchange, view, exchange.base)
+            self._scan_rows(exchange, gathering, view, exchange.base)
 
     def _message(
-        self, link: Link, shared: Shared, view: View, content: batch.Content, full: Full | None
-    ) -> Batch | None:
+        self, link: Link, shared: Shared, view: View, gathering: batch.Gathering, full: Full | None
+    ) -> Batch:
         exchange, theirs = shared.exchange, shared.theirs
         assert exchange is not None and theirs is not None
         numbering = self._engine.numbering(link)
@@ -126,10 +153,12 @@ class Sender:
         if exchange.is_over and full is None:
             claimed = claimable(exchange).minus(theirs)
             claim = True if claimed == gain else numbering.flat(claimed)
-        cells, groups = batch.pack(content, numbering)
+        cells, groups = batch.pack(gathering.content, numbering)
+        staged = int(not exchange.is_first) if exchange.is_staged else None
+        exchange.is_first = False
         gained = numbering.flat(gain)
-        message = Batch(0, shared.number, numbering.table(), gained, claim, cells, groups, full)
-        shared.unacked.append(content.size)
+        message = Batch(0, shared.number, numbering.table(), gained, claim, cells, groups, full, staged)
+        shared.unacked.append(gathering.content.size)
         return message
 
     def _scan_rows(self, exchange: Exchange, gathering: batch.Gathering, view: View, theirs: Vector) -> None:
@@ -143,11 +172,12 @@ class Sender:
                 for seq, grouped, cell_path in view.rows(replica, max(start, exchange.next_seq)):
                     if seq > end:
                         break
-                    if (replica, seq) in gathering.content.groups:
+                    if not gathering.is_part and (replica, seq) in gathering.content.groups:
                         continue  # it came with a row before this one
-                    if gathering.content.size >= limits.BATCH_BYTES_TARGET:
+                    if seq != exchange.next_seq and gathering.content.size >= limits.BATCH_BYTES_TARGET:
                         exchange.next_seq = seq
                         return
+                    exchange.next_seq = seq  # the rows of one event are not parted
                     self._add_row(gathering, view, replica, seq, cell_path, grouped)
             exchange.at, exchange.next_seq = exchange.at + 1, 1
         exchange.is_over = True
@@ -171,7 +201,6 @@ class Sender:
         """Add all cells in path order, on from where the scan stands."""
         after = exchange.after
         horizon = vector.encode(view.state.horizon) if exchange.is_first else b""
-        exchange.is_first = False
         for cell_path, cell in view.cells(after + b"\x00" if after else b""):
             gathering.add(cell_path, cell)
             exchange.after = cell_path
@@ -212,4 +241,6 @@ class Sender:
 
 def claimable(exchange: Exchange) -> Vector:
     """What the end of an exchange claims: the vector when it began, of the replicas whose rows were scanned."""
+    if exchange.is_staged:
+        return exchange.vector  # pass upon pass, all of it was scanned
     return Vector({replica: exchange.vector.intervals(replica) for replica in exchange.scope})

@@ -30,6 +30,8 @@ class Tables:
         self.changes = env.open_db(f"{name}/changes".encode(), txn=txn, dupsort=True)
         self.groups = env.open_db(f"{name}/groups".encode(), txn=txn, dupsort=True)
         self.meta = env.open_db(f"{name}/meta".encode(), txn=txn)
+        self.staged = env.open_db(f"{name}/staged".encode(), txn=txn)
+        txn.drop(self.staged, delete=False)  # parts of a batch that no link will complete any more
         self.state = self._load(txn)
 
     def _load(self, txn: lmdb.Transaction[bytes]) -> State:
@@ -203,6 +205,34 @@ class Draft(View):
         self._peers.add(replica)
         self.has_changed = True
 
+    def stage(self, key: bytes, raw: bytes) -> None:
+        """Keep a part of a large batch until the rest of it is here."""
+        self.txn.put(key, raw, db=self.tables.staged)
+        self.has_changed = True
+
+    def staged(self, prefix: bytes) -> Iterator[bytes]:
+        """The parts kept under a prefix, in order of their keys."""
+        cursor = self.txn.cursor(db=self.tables.staged)
+        found = cursor.set_range(prefix)
+        while found and cursor.key().startswith(prefix):
+            yield cursor.value()
+            found = cursor.next()
+
+    def unstage(self, prefix: bytes) -> None:
+        """Drop the parts kept under a prefix."""
+        cursor = self.txn.cursor(db=self.tables.staged)
+        while cursor.set_range(prefix) and cursor.key().startswith(prefix):
+            cursor.delete()
+            self.has_changed = True
+
+    def spill(self) -> None:
+        """Hand what is staged in memory to LMDB, and forget what was read: a large batch must not grow memory."""
+        self._flush_cells()
+        self._flush_pairs(self.tables.changes, self._rows)
+        self._flush_pairs(self.tables.groups, self._groups)
+        self._cells.clear()
+        self._weights.clear()
+
     def touch(self) -> None:
         """The state was changed in place and must be stored."""
         self.has_changed = True
@@ -216,9 +246,7 @@ class Draft(View):
         """Hand all that is staged to LMDB."""
         if not self.has_changed:
             return
-        self._flush_cells()
-        self._flush_pairs(self.tables.changes, self._rows)
-        self._flush_pairs(self.tables.groups, self._groups)
+        self.spill()
         self._flush_state()
 
     def _flush_cells(self) -> None:

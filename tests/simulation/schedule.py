@@ -67,6 +67,7 @@ def drawn_limits(rng: random.Random) -> Iterator[None]:
     """Limits of this seed: mostly so small that everything happens in parts."""
     drawn: dict[str, Any] = {
         "BATCH_BYTES_TARGET": rng.choice((1, 1, 60, 200, 128 * 1024)),
+        "BATCH_BYTES_MAX": rng.choice((1, 100, 4 * 1024 * 1024, 4 * 1024 * 1024)),
         "WINDOW_BATCHES": rng.choice((1, 2, 32)),
         "COLLECT_EVERY_S": rng.choice((0.05, 0.3, 1.0)),
         "COLLECT_ROWS": rng.choice((1, 3, 500)),
