@@ -11,8 +11,8 @@ import msgspec
 from .limits import LinkTiming
 
 DURABILITIES = ("commit", "relaxed")
-NAME_BYTES_MAX = 255
-"""Of a node's and a cluster's name."""
+NAME_BYTES_MAX = 200
+"""Of a node's, a cluster's and a keyspace's name; the first and the last are parts of paths, two to a path."""
 
 
 class NodeConfig(msgspec.Struct, frozen=True, kw_only=True):

@@ -62,7 +62,7 @@ class Replica:
         self.store = store
         self._on_close = on_close or store.close
         for name in (SYSTEM, *keyspaces):
-            store.host(name)
+            self._host(name)
         self.engine = Engine(identity, registry.Registry(), peers)
         self.engine.old_ids = list(old_ids)
         self._new_id, self._on_new_id = new_id, on_new_id
@@ -81,10 +81,14 @@ class Replica:
 
     def host(self, keyspace: str) -> None:
         """Make a keyspace here, if it is not yet, and share it with peers that have it."""
-        if len(self.store.keyspaces()) > limits.KEYSPACES_MAX:
-            raise ValueError(f"keyspaces: more than {limits.KEYSPACES_MAX} on one node")
-        self.store.host(keyspace)
+        self._host(keyspace)
         self.wake_at = 0.0
+
+    def _host(self, keyspace: str) -> None:
+        known = self.store.keyspaces()
+        if keyspace not in known and len(known) >= limits.KEYSPACES_MAX:
+            raise ValueError(f"keyspaces: at most {limits.KEYSPACES_MAX} on one node, {SYSTEM} among them")
+        self.store.host(keyspace)
 
     def state(self, keyspace: str) -> State:
         """The keyspace's state as of the last commit. Not to be changed."""
@@ -103,7 +107,10 @@ class Replica:
             with self._drafts() as drafts:
                 if self.engine.has_late_shares:
                     self.engine.late_shares(drafts)
-                results = [self._take(drafts, one, now) for one in inputs]
+                results: list[Result] = [None] * len(inputs)
+                # Writes first: a message may prove that this replica id must not be used any more.
+                for at in sorted(range(len(inputs)), key=lambda i: not isinstance(inputs[i], Write)):
+                    results[at] = self._take(drafts, inputs[at], now)
         except StoreError:
             self.engine.close_all("the store failed")
             raise

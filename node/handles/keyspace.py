@@ -17,10 +17,9 @@ def check_name(name: str) -> str:
         raise TypeError(f"keyspace {name!r}: a str is wanted, not {type(name).__name__}")
     if not name:
         raise ValueError("keyspace: the name is empty")
-    try:
-        size = len(name.encode())
-    except UnicodeEncodeError as error:
-        raise ValueError(f"keyspace {name!r}: {error.reason}") from None
+    if not name.isprintable():
+        raise ValueError(f"keyspace {name!r}: the name is not printable text")
+    size = len(name.encode())
     if size > KEYSPACE_NAME_BYTES_MAX:
         raise ValueError(f"keyspace: a name of {size} bytes, at most {KEYSPACE_NAME_BYTES_MAX} are possible")
     return name

@@ -74,6 +74,8 @@ class Engine:
         """A peer said that this member was forgotten."""
         self.mismatches: dict[str, int] = {}
         """Keyspace -> how often equal vectors had unequal digests."""
+        self.damaged: set[str] = set()
+        """What was found damaged in our own store while sending or collecting."""
         self.heard: dict[bytes, float] = {}
         """Replica id -> when its last link was alive."""
         self._found: dict[str, bytes] = {}
@@ -243,6 +245,8 @@ class Engine:
 
     def _on_open(self, drafts: Callable[[str], Draft], link: Link, message: Open) -> None:
         name = message.keyspace
+        if not name or len(name.encode()) > limits.NAME_BYTES_MAX or not name.isprintable():
+            raise ProtocolError("open: a keyspace whose name is empty, too long or not printable")
         if name in link.their_names or len(link.their_names) >= limits.KEYSPACES_MAX:
             raise ProtocolError("open: a keyspace twice, or too many of them")
         theirs, horizon = vector.decode(message.delivered), vector.decode(message.horizon)
@@ -585,7 +589,9 @@ class Engine:
     def duties(self, states: dict[str, State], now: float) -> list[Op]:
         """What this node must write into ``$system`` now: its registration, silence votes, answers for seals."""
         me, reg = self.identity, self.registry
-        ops = registry.join_ops(reg, me.name, me.replica, me.address, states, is_again=self.has_registered)
+        ops = registry.join_ops(
+            reg, me.name, me.replica, me.address, states, self.old_ids, is_again=self.has_registered
+        )
         self.has_registered = True
         if not states[SYSTEM].is_whole:
             return ops  # half a registry would make old ids of current ones

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from gossamer.crdt import Vector, vector
 
+from ..errors import Damaged
 from . import batch, limits
 from .link import Exchange, Link, Shared
 from .messages import Ack, Batch, Full, Message, Tell
@@ -35,12 +36,24 @@ class Sender:
             self._engine.wake(shared.quiet_until)
             return
         shared.quiet_until = now + limits.IDLE_S
-        found = list(self._due(link, shared, view, aged, now))
+        found = self._contained(link, shared, view, aged, now)
         yield from found
         shared.quiet_state, shared.quiet_aged = view.state, aged
         self._engine.wake(0.0 if found else shared.quiet_until)
         if found:
             shared.quiet_state = None
+
+    def _contained(
+        self, link: Link, shared: Shared, view: View, aged: Vector, now: float
+    ) -> list[Message]:
+        """What is due. A damaged cell in the way ends the exchange, and nothing else; it is tried again."""
+        try:
+            return list(self._due(link, shared, view, aged, now))
+        except Damaged as error:
+            self._engine.damaged.add(str(error))
+            shared.exchange = None
+            self._wake(shared, now + limits.DIGEST_EVERY_S)
+            return []
 
     def _wake(self, shared: Shared, at: float) -> None:
         shared.quiet_until = min(shared.quiet_until, at)
