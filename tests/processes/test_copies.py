@@ -77,7 +77,7 @@ def test_an_old_copy_put_back_in_place_loses_and_doubles_nothing(tmp_path: Path)
         status = node.client.status()
         assert status["replica"] != replica
         assert status["old_replicas"] == [replica]
-        assert f"new identity replica={status['replica']}" in node.log or "goes on as replica" in node.log
+        assert f"new identity replica={status['replica']} before={replica}" in node.log
         node.client.counter("n").add(1000)
         trio.equal(CONVERGED_S)
         assert [each.client.counter("n").value() for each in trio.all] == [1211] * 3

@@ -25,7 +25,7 @@ def test_a_taken_port_and_a_directory_in_use(tmp_path: Path) -> None:
         node.start()
         in_one_sentence(other.refuses(listen=node.address), node.address)
         other.data = node.data
-        in_one_sentence(other.refuses(), "in use")
+        in_one_sentence(other.refuses(), f"process {node.pid} has it open")
         node.client.counter("n").add(1)
         assert node.client.counter("n").value() == 1
 
