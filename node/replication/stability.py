@@ -66,27 +66,33 @@ def sweeper(cell: Cell, members: AbstractSet[bytes]) -> bytes | None:
 
 
 def collect(draft: Draft, stable_: Vector, after: bytes, rows: int) -> tuple[bytes | None, list[bytes]]:
-    """Look at up to ``rows`` rows from the key ``after`` on, and drop what is stable.
+    """Look at ``rows`` rows or a few more (events are whole) from the key ``after`` on, and drop what is stable.
 
     Returns where to go on, None at the end of the index, and the paths of stable cells that say nothing.
     """
     silent: list[bytes] = []
     draft.state.horizon.update(stable_)
     draft.touch()
-    for _ in range(rows):
+    looked = 0
+    while looked < rows:
         found = draft.first_row(after)
         if found is None:
             return None, silent
         (replica, seq) = found
         if seq > stable_.last(replica):
             after = replica + b"\xff" * 9  # to the next replica
+            looked += 1
             continue
-        after = _collect_event(draft, (replica, seq), stable_, silent)
+        looked += _collect_event(draft, (replica, seq), stable_, silent)
+        after = replica + (seq + 1).to_bytes(8, "big")
     return after, silent
 
 
-def _collect_event(draft: Draft, dot: Dot, stable_: Vector, silent: list[bytes]) -> bytes:
+def _collect_event(draft: Draft, dot: Dot, stable_: Vector, silent: list[bytes]) -> int:
+    """Drop what is stable of an event; how many rows it has."""
+    rows = 0
     for grouped, cell_path in draft.event_rows(dot):
+        rows += 1
         cell = draft.cell(cell_path)
         if not grouped and cell.context().get(dot[0], 0) != dot[1]:
             draft.drop_row(dot, grouped, cell_path)  # stale: a newer row of the same replica stands for it
@@ -97,4 +103,4 @@ def _collect_event(draft: Draft, dot: Dot, stable_: Vector, silent: list[bytes])
         elif not batch.is_kept(cell, draft.may_return):
             draft.put(cell_path, batch.stripped(cell))
             draft.drop_row(dot, grouped, cell_path)
-    return dot[0] + (dot[1] + 1).to_bytes(8, "big")
+    return rows
