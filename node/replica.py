@@ -8,6 +8,7 @@ drives the very same on a clock of its own.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -34,6 +35,8 @@ from .turns import (
     Tick,
     Write,
 )
+
+log = logging.getLogger("gossamer")
 
 DEFAULT = "default"
 """The keyspace of a node's own handles."""
@@ -111,6 +114,8 @@ class Replica:
         if self.engine.is_disowned:
             with suppress(StoreError):  # this turn stands; the next one tries again before it writes anything
                 self._take_new_identity(self.engine.is_disowned)
+        for alarm in self.engine.take_alarms():
+            log.error("%s: %s", self.engine.identity.name, alarm)
         return results
 
     @contextmanager
@@ -182,6 +187,7 @@ class Replica:
         if self._on_new_id is not None:
             self._on_new_id(replica, [*self.engine.old_ids, me.replica], reason)
         self.engine.become(me._replace(replica=replica, fingerprint=self._new_id()))
+        self.engine.alarm(f"goes on as replica {replica.hex()}, no longer {me.replica.hex()}: {reason}")
         self.wake_at = 0.0
 
     # Upkeep

@@ -8,9 +8,10 @@ sent whatever the network does.
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
 
 import msgspec
+from msgspec import Meta
 
 from gossamer.crdt import MalformedError, Vector, vector
 
@@ -59,7 +60,7 @@ class Batch(msgspec.Struct, array_like=True, frozen=True, tag=2):
     """At the end of an exchange, what you have delivered now beside what the cells show; True: `gained`."""
     cells: list[bytes]
     """path, cell, path, cell, …"""
-    groups: list[list[int]] = []
+    groups: list[Annotated[list[int], Meta(min_length=3)]] = []
     """Events over several cells: ``[replica, seq, index of a cell here, …]``."""
     full: Full | None = None
 
@@ -96,7 +97,7 @@ class Tell(msgspec.Struct, array_like=True, frozen=True, tag=4):
     replicas: bytes
     gained: list[int]
     digest: bytes = b""
-    peers: list[tuple[bytes, bytes]] = []
+    peers: Annotated[list[tuple[bytes, bytes]], Meta(max_length=vector.REPLICAS_MAX)] = []
     """Replica id -> vector: what others had at a moment whose whole state I include."""
 
 

@@ -81,8 +81,9 @@ class Sender:
         if shared.is_asked or not theirs.covers(state.horizon):
             if me > link.peer and not shared.is_asked and not state.delivered.covers(shared.their_horizon):
                 return None  # each needs a full exchange from the other: the lower id sends first
-            shared.is_asked = False
-            return Exchange(state.delivered, [], is_full=True, after=shared.resume)
+            after = b"" if shared.is_asked else shared.resume
+            shared.is_asked, shared.resume = False, b""
+            return Exchange(state.delivered, [], is_full=True, after=after)
         scope = [r for r in aged.minus(theirs).replicas() if r != me]
         if state.delivered.last(me) > theirs.last(me) or not theirs.covers(state.delivered.only(me)):
             scope.insert(0, me)
