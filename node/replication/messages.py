@@ -193,6 +193,8 @@ def of_flat(flat: list[int], ids: list[bytes]) -> Vector:
     items: list[bytes | list[int]] = []
     at = 0
     while at < len(flat):
+        if len(items) > 2 * vector.REPLICAS_MAX:
+            raise MalformedError(f"vector: more than {vector.REPLICAS_MAX} replicas")
         steps = flat[at + 2 : at + 2 + flat[at + 1]] if at + 1 < len(flat) else []
         if not 0 <= flat[at] < len(ids) or not steps or len(steps) != flat[at + 1]:
             raise MalformedError("vector: a replica or its intervals are missing")
