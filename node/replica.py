@@ -72,7 +72,9 @@ class Replica:
         self._system_seen: State | None = None
         self._unready: set[str] = set()
         self._collecting: dict[str, bytes] = {}
-        self._collected_under: dict[str, frozenset[bytes]] = {}
+        self._collected: dict[
+            str, tuple[frozenset[bytes], Vector]
+        ] = {}  # whom the last pass waited for; its reach
         self._upkeep_at = 0.0
         self.wake_at = 0.0
         self._refresh()
@@ -206,10 +208,13 @@ class Replica:
         state = self.store.state(name)
         waits_for = self.engine.may_return()
         if name not in self._collecting:
-            is_done = self._collected_under.get(name) == waits_for
-            if is_done and state.horizon.covers(self._stable(name, state)):
+            if not state.is_whole or self.engine.unmet():
                 return
-            self._collected_under[name] = waits_for
+            stable = self._stable(name, state)
+            waited_for, reach = self._collected.get(name, (frozenset(), Vector()))
+            if waited_for == waits_for and reach.covers(stable):
+                return  # not by the horizon: it may have come from a peer, or a pass may not have ended
+            self._collected[name] = waits_for, stable
         where, silent = self.engine.collect(drafts(name), name, self._collecting.get(name, b""))
         for cell_path in dict.fromkeys(silent):
             self._commit(drafts(name), [Op(cell_path, "remove", (), ())], now)

@@ -16,6 +16,7 @@ from gossamer.crdt import Vector, vector
 from . import batch, limits
 from .link import Exchange, Link, Shared
 from .messages import Ack, Batch, Full, Message, Tell
+from .state import State
 from .view import View
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class Sender:
         theirs, state = shared.theirs, view.state
         assert theirs is not None
         me = self._engine.identity.replica
-        if shared.is_asked or not theirs.covers(state.horizon):
+        if shared.is_asked or not has_collected(link, shared, state):
             if me > link.peer and not shared.is_asked and not state.delivered.covers(shared.their_horizon):
                 return None  # each needs a full exchange from the other: the lower id sends first
             after = b"" if shared.is_asked else shared.resume
@@ -105,7 +106,7 @@ class Sender:
     def _next_batch(self, link: Link, shared: Shared, view: View) -> Batch | None:
         exchange, theirs = shared.exchange, shared.theirs
         assert exchange is not None and theirs is not None
-        if not exchange.is_full and not theirs.covers(view.state.horizon):
+        if not exchange.is_full and not has_collected(link, shared, view.state):
             shared.exchange = None  # rows that the peer needs were collected meanwhile
             self._wake(shared, 0.0)
             return None
@@ -208,6 +209,20 @@ class Sender:
         shared.peers_told = dict(state.peers)
         digest = state.digest.to_bytes(16, "big") if shared.theirs == state.delivered else b""
         return Tell(0, shared.number, numbering.table(), gained, digest, peers)
+
+
+def has_collected(link: Link, shared: Shared, state: State) -> bool:
+    """Whether the peer has all that we have collected; else rows that it needs are gone.
+
+    What third nodes say that it has counts as well: collection may have gone by that before the peer itself told.
+    """
+    theirs = shared.theirs
+    assert theirs is not None
+    if theirs.covers(state.horizon):
+        return True
+    both = theirs.copy()
+    both.update(state.peers.get(link.peer, Vector()))
+    return both.covers(state.horizon)
 
 
 def claimable(exchange: Exchange) -> Vector:
