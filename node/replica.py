@@ -8,6 +8,7 @@ drives the very same on a clock of its own.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -34,6 +35,8 @@ from .turns import (
     Tick,
     Write,
 )
+
+log = logging.getLogger("gossamer")
 
 DEFAULT = "default"
 """The keyspace of a node's own handles."""
@@ -69,7 +72,9 @@ class Replica:
         self._system_seen: State | None = None
         self._unready: set[str] = set()
         self._collecting: dict[str, bytes] = {}
-        self._collected_under: dict[str, frozenset[bytes]] = {}
+        self._collected: dict[
+            str, tuple[frozenset[bytes], Vector]
+        ] = {}  # whom the last pass waited for; its reach
         self._upkeep_at = 0.0
         self.wake_at = 0.0
         self._refresh()
@@ -118,6 +123,8 @@ class Replica:
         if self.engine.is_disowned:
             with suppress(StoreError):  # this turn stands; the next one tries again before it writes anything
                 self._take_new_identity(self.engine.is_disowned)
+        for alarm in self.engine.take_alarms():
+            log.error("%s: %s", self.engine.identity.name, alarm)
         return results
 
     @contextmanager
@@ -189,6 +196,7 @@ class Replica:
         if self._on_new_id is not None:
             self._on_new_id(replica, [*self.engine.old_ids, me.replica], reason)
         self.engine.become(me._replace(replica=replica, fingerprint=self._new_id()))
+        self.engine.alarm(f"goes on as replica {replica.hex()}, no longer {me.replica.hex()}: {reason}")
         self.wake_at = 0.0
 
     # Upkeep
@@ -207,10 +215,13 @@ class Replica:
         state = self.store.state(name)
         waits_for = self.engine.may_return()
         if name not in self._collecting:
-            is_done = self._collected_under.get(name) == waits_for
-            if is_done and state.horizon.covers(self._stable(name, state)):
+            if not state.is_whole or self.engine.unmet():
                 return
-            self._collected_under[name] = waits_for
+            stable = self._stable(name, state)
+            waited_for, reach = self._collected.get(name, (frozenset(), Vector()))
+            if waited_for == waits_for and reach.covers(stable):
+                return  # not by the horizon: it may have come from a peer, or a pass may not have ended
+            self._collected[name] = waits_for, stable
         where, silent = self.engine.collect(drafts(name), name, self._collecting.get(name, b""))
         for cell_path in dict.fromkeys(silent):
             self._commit(drafts(name), [Op(cell_path, "remove", (), ())], now)

@@ -71,6 +71,7 @@ def _keyspace(replica: Replica, name: str) -> dict[str, Any]:
         "ready": not (state.bootstrap and state.bootstrap.is_first and not state.is_whole),
         "catching_up": not state.is_whole or _is_behind(replica, name),
         "digest_mismatches": engine.mismatches.get(name, 0),
+        "conflicts": engine.conflicts.get(name, 0),
         "held_back_by": [i.hex() for i in stability.held_back_by(state, ids)],
         "peers": _peers(replica, name),
     }

@@ -9,17 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
-from gossamer.crdt import EMPTY, Cell, Dot, MalformedError, Vector, check_cell, codec, path
+from gossamer.crdt import EMPTY, Cell, Dot, MalformedError, Vector, check_cell, codec, path, vector
 from gossamer.crdt import cell as cells
 
 from ..errors import ProtocolError
 from .messages import Batch, Numbering, of_flat, replica_ids
 from .view import Draft, View
 
-_SHAPES = msgspec.msgpack.Decoder(list[list[list[int | bytes | list[bytes]]]])
+_RIVALS_MAX = 64
+_Rivals = Annotated[list[bytes], Meta(max_length=_RIVALS_MAX)]
+_Fields = Annotated[list[int | bytes | _Rivals], Meta(min_length=2, max_length=5)]
+_Entries = Annotated[list[_Fields], Meta(max_length=vector.REPLICAS_MAX)]
+_SHAPES = msgspec.msgpack.Decoder(Annotated[list[_Entries], Meta(min_length=1, max_length=2)])
+"""It stops at the first wrong part: a million empty lists, in one megabyte, would cost 64."""
 _ENCODER = msgspec.msgpack.Encoder()
 
 
@@ -170,22 +177,37 @@ class Complete:
         return self.after < cell_path and (self.upto is None or cell_path <= self.upto)
 
 
-def apply(draft: Draft, content: Content, complete: Complete | None = None, *, is_part: bool = False) -> None:
+def apply(
+    draft: Draft,
+    content: Content,
+    complete: Complete | None = None,
+    *,
+    is_repair: bool = False,
+    is_part: bool = False,
+) -> list[bytes]:
     """Join a checked batch into the keyspace, with all that its cells prove delivered.
 
-    A part of a staged batch proves nothing by itself: the claim that comes with the last one says it all.
+    Returns the paths of cells in which it found two payloads under one dot. ``is_repair``: the sender has all
+    that we have, and our digests differ, so what one of us lacks was not removed but lost. ``is_part``: of a staged
+    batch, which proves nothing by itself; the claim that comes with the last part says it all.
     """
+    conflicted: list[bytes] = []
     state = draft.state
     before = state.delivered.copy()
     groups = {dot: paths for dot, paths in content.groups.items() if dot not in before}
-    if complete is not None:
+    if complete is not None and not is_repair:
         _clear_absent(draft, content, complete)
     for cell_path, incoming in content.cells.items():
         local = draft.cell(cell_path)
-        incoming = cells.arriving(incoming, local, before.has)
-        if complete is not None and complete.contains(cell_path):
-            local = cells.complete(local, incoming, complete.vector.has)
-        draft.put(cell_path, settled(draft, cells.join(local, incoming)), groups)
+        was_conflicted = local.is_conflicted
+        if not is_repair:
+            incoming = cells.arriving(incoming, local, before.has)
+            if complete is not None and complete.contains(cell_path):
+                local = cells.complete(local, incoming, complete.vector.has)
+        merged = settled(draft, cells.join(local, incoming))
+        if merged.is_conflicted and not was_conflicted:
+            conflicted.append(cell_path)
+        draft.put(cell_path, merged, groups)
         for dot in () if is_part else shown(incoming):
             if dot not in groups and not (complete is not None and dot in complete.horizon):
                 state.delivered.add(*dot)
@@ -194,6 +216,7 @@ def apply(draft: Draft, content: Content, complete: Complete | None = None, *, i
         if not is_part:
             state.delivered.add(*dot)
     draft.touch()
+    return conflicted
 
 
 def shown(cell: Cell) -> Iterable[Dot]:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from gossamer.crdt import MalformedError, Vector, vector
+from gossamer.crdt import MalformedError, Vector, path, vector
 
 from ..backend import Op
 from ..errors import Damaged, ProtocolError
@@ -45,6 +45,8 @@ from .registry import SYSTEM, Registry
 from .sending import Sender
 from .state import Bootstrap, State
 from .view import Draft, View
+
+DIGEST_BYTES = 16
 
 
 class Identity(NamedTuple):
@@ -76,6 +78,10 @@ class Engine:
         """Keyspace -> how often equal vectors had unequal digests."""
         self.damaged: set[str] = set()
         """What was found damaged in our own store while sending or collecting."""
+        self.conflicts: dict[str, int] = {}
+        """Keyspace -> in how many cells two payloads were found under one dot."""
+        self.alarms: list[str] = []
+        """What an operator should be told, since it was last taken; the engine does not log."""
         self.heard: dict[bytes, float] = {}
         """Replica id -> when its last link was alive."""
         self._found: dict[str, bytes] = {}
@@ -121,6 +127,16 @@ class Engine:
         """The replica id that was found at an address, if it was dialed before."""
         return self._found.get(address)
 
+    def alarm(self, text: str) -> None:
+        """Have an operator told. What comes too fast is dropped; the counts in status have it all the same."""
+        if len(self.alarms) < limits.ALARMS_MAX:
+            self.alarms.append(text)
+
+    def take_alarms(self) -> list[str]:
+        """What an operator should be told since the last time."""
+        taken, self.alarms = self.alarms, []
+        return taken
+
     def refuse(self, link: Link, code: str, reason: str) -> None:
         """Tell the peer why, and end the link."""
         link.pending.append(Refuse(0, code, reason))
@@ -142,6 +158,10 @@ class Engine:
         if link is None or link.closing:
             return
         try:
+            if len(body) > limits.MESSAGE_BYTES_MAX:
+                raise ProtocolError(
+                    f"message: {len(body)} bytes, at most {limits.MESSAGE_BYTES_MAX} are possible"
+                )
             self._take(drafts, link, decode(body), now)
         except (MalformedError, ProtocolError, Damaged) as error:
             self.close(link, str(error))
@@ -152,17 +172,18 @@ class Engine:
         if message.number != link.next_in:
             raise ProtocolError(f"message {message.number} came and {link.next_in} was next: some are lost")
         link.next_in = (link.next_in + 1) % NUMBERS
+        if isinstance(message, Hello):
+            self._on_hello(link, message, now)
+            return
+        if link.hello is None:  # not even a refusal: a stranger could make us give up our replica id with it
+            raise ProtocolError("a message came before hello")
         if isinstance(message, Part):
             whole = self._assemble(link, message)
             if whole is None:
                 return
             message = whole
-        if isinstance(message, Hello):
-            self._on_hello(link, message, now)
-        elif isinstance(message, Refuse):
+        if isinstance(message, Refuse):
             self._on_refuse(link, message)
-        elif link.hello is None:
-            raise ProtocolError("a message came before hello")
         elif isinstance(message, Open):
             self._on_open(drafts, link, message)
         else:
@@ -170,6 +191,8 @@ class Engine:
 
     def _assemble(self, link: Link, part: Part) -> Message | None:
         link.parts += part.data
+        if not link.shared:
+            raise ProtocolError("parts before a keyspace is shared")
         if len(link.parts) > limits.PARTS_BYTES_MAX:
             raise ProtocolError("a message in parts is larger than a batch may be")
         if not part.is_last:
@@ -249,9 +272,13 @@ class Engine:
             raise ProtocolError("open: a keyspace whose name is empty, too long or not printable")
         if name in link.their_names or len(link.their_names) >= limits.KEYSPACES_MAX:
             raise ProtocolError("open: a keyspace twice, or too many of them")
+        if len(message.digest) != DIGEST_BYTES:
+            raise ProtocolError("open: a digest of another length")
         theirs, horizon = vector.decode(message.delivered), vector.decode(message.horizon)
-        link.their_names.append(name)
         resume = message.resume[1] if message.resume and message.resume[0] == self.identity.replica else b""
+        if len(resume) > path.PATH_BYTES_MAX:
+            raise ProtocolError("open: it resumes beyond any path")
+        link.their_names.append(name)
         early = (theirs, horizon, message.digest, message.whole, resume)
         shared = link.shared.get(name)
         if shared is None:
@@ -279,10 +306,8 @@ class Engine:
             )
             raise ProtocolError("events of mine that I never made")
 
-    def _in_keyspace(
-        self, drafts: Callable[[str], Draft], link: Link, message: Batch | Ack | Tell | Ask | Part, now: float
-    ) -> None:
-        if isinstance(message, Part):
+    def _in_keyspace(self, drafts: Callable[[str], Draft], link: Link, message: Message, now: float) -> None:
+        if not isinstance(message, Batch | Ack | Tell | Ask):
             raise ProtocolError("parts inside parts")
         if not 0 <= message.keyspace < len(link.their_names):
             raise ProtocolError("a keyspace that the peer has not opened")
@@ -297,7 +322,7 @@ class Engine:
             return
         ids = replica_ids(link.peer, self.identity.replica, message.replicas)
         gained = of_flat(message.gained, ids)
-        shared.theirs.update(gained)
+        _grow(shared.theirs, gained)
         self._prove(draft.state, link, shared.theirs)
         if isinstance(message, Batch):
             self._on_batch(draft, link, shared, message, gained)
@@ -313,6 +338,7 @@ class Engine:
         content, ids = batch.unpack(message, link.peer, self.identity.replica)
         claim = batch.claim_of(message, ids, gained)
         batch.check(content, theirs)
+        self._check_size(draft.state, theirs)
         if claim is not None and not theirs.covers(claim):
             raise ProtocolError("claim: beyond the sender's vector")
         self._check_seals(shared.name, content, claim)
@@ -321,10 +347,14 @@ class Engine:
         if message.staged is not None:
             self._stage(draft, link, shared, message, is_last=claim is not None)
         complete = None if message.full is None else self._begin_full(draft, link, shared, message)
+        is_repair = complete is not None and shared.is_repairing and theirs.covers(draft.state.delivered)
         if message.staged is None or claim is not None:
-            batch.apply(draft, content, complete, is_part=message.staged is not None)
+            is_part = message.staged is not None
+            conflicted = batch.apply(draft, content, complete, is_repair=is_repair, is_part=is_part)
+            self._note_conflicts(shared.name, conflicted)
         if complete is not None:
             claim = self._advance_full(draft, message, complete)
+            shared.is_repairing = shared.is_repairing and claim is None
         if claim is not None:
             draft.state.delivered.update(claim)
         shared.their_whole = True
@@ -345,10 +375,27 @@ class Engine:
         for raw in draft.staged(key):
             part = decode(raw)
             assert isinstance(part, Batch), "what is staged was checked"
-            batch.apply(draft, batch.unpack(part, link.peer, self.identity.replica)[0], is_part=True)
+            held, _ = batch.unpack(part, link.peer, self.identity.replica)
+            self._note_conflicts(shared.name, batch.apply(draft, held, is_part=True))
             draft.spill()
         draft.unstage(key)
         shared.staged = 0
+
+    def _check_size(self, state: State, theirs: Vector) -> None:
+        """Both vectors together must stay one that peers take."""
+        mine = state.delivered.replicas()
+        others = theirs.replicas()
+        most = vector.REPLICAS_MAX
+        if len(mine) + len(others) > most and len({*mine, *others}) > most:
+            raise ProtocolError(f"gained: more than {most} replicas with those known here")
+
+    def _note_conflicts(self, keyspace: str, cell_paths: list[bytes]) -> None:
+        for cell_path in cell_paths:
+            self.conflicts[keyspace] = self.conflicts.get(keyspace, 0) + 1
+            self.alarm(
+                f"keyspace {keyspace!r}: two payloads under one dot in {path.to_text(cell_path)}, so a replica id "
+                "was used twice; reads of it fail until it is written"
+            )
 
     def _check_seals(self, keyspace: str, content: batch.Content, claim: Vector | None) -> None:
         """What lies beyond the answers about a sealed id is refused whole, or the members would never agree on it.
@@ -376,6 +423,11 @@ class Engine:
         if link.peer > self.identity.replica and self._is_sending_full(shared.name):
             # Else three nodes could each wait, half done, for the next: a chain of such waits only leads to lower ids.
             raise ProtocolError("full: this node is sending one itself, and a lower id goes first")
+        if max(len(full.after), len(full.upto or b"")) > path.PATH_BYTES_MAX:
+            raise ProtocolError("full: a range beyond any path")
+        horizon = vector.decode(full.horizon) if full.horizon else Vector()
+        if not shared.theirs.covers(horizon):
+            raise ProtocolError("full: a horizon beyond the sender's vector")
         under_way = state.bootstrap
         if under_way is None or under_way.sender != link.peer or under_way.reached != full.after:
             if full.after or not full.horizon:
@@ -383,8 +435,7 @@ class Engine:
             is_first = not state.delivered.minus(state.delivered.only(self.identity.replica))
             under_way = Bootstrap(link.peer, vector.encode(shared.theirs), b"", is_first)
             state.bootstrap = under_way
-        if full.horizon:
-            state.debt.update(vector.decode(full.horizon))
+        state.debt.update(horizon)
         for (
             other
         ) in self.links.values():  # what was being sent began from a vector that no longer says it all
@@ -418,23 +469,32 @@ class Engine:
             shared.exchange = None
 
     def _on_tell(self, draft: Draft, link: Link, shared: Shared, message: Tell) -> None:
+        if len(message.digest) not in (0, DIGEST_BYTES):
+            raise ProtocolError("tell: a digest of another length")
+        third = [(replica, vector.decode(raw)) for replica, raw in message.peers]
         shared.their_whole = True
         shared.their_digest = message.digest
         theirs, state = shared.theirs, draft.state
         assert theirs is not None
         if message.digest and theirs == state.delivered and state.is_whole:
             self._compare(link, shared, state)
-        for replica, raw in message.peers[: vector.REPLICAS_MAX]:
-            self._union_peer(draft, replica, vector.decode(raw))
+        for replica, had in third:
+            self._union_peer(draft, replica, had)
 
     def _compare(self, link: Link, shared: Shared, state: State) -> None:
         if shared.their_digest == state.digest.to_bytes(16, "big"):
-            shared.has_asked = False
             return
         self.mismatches[shared.name] = self.mismatches.get(shared.name, 0) + 1
-        if self.identity.replica > link.peer and not shared.has_asked:
-            shared.has_asked = True
-            link.pending.append(Ask(0, shared.number))
+        over = (shared.their_digest, state.digest)
+        if shared.is_repairing or shared.asked_for == over:
+            return
+        # Both ask, since neither knows which of the two has lost something.
+        shared.asked_for, shared.is_repairing = over, True
+        link.pending.append(Ask(0, shared.number))
+        self.alarm(
+            f"keyspace {shared.name!r}: equal vectors and unequal digests, ours and member "
+            f"{link.name!r}'s; a full exchange is asked for"
+        )
 
     def _union_peer(self, draft: Draft, replica: bytes, had: Vector) -> None:
         """What a third replica had once: so a broken link, or a partial view, does not stop collection."""
@@ -605,6 +665,18 @@ class Engine:
                 has = {ks: state.delivered.intervals(replica) for ks, state in states.items()}
                 ops += registry.answer_ops(me.name, replica, has)
         return ops
+
+
+def _grow(theirs: Vector, gained: Vector) -> None:
+    """Add what a peer's vector gained. `ProtocolError` if it then has more in it than a vector may."""
+    before = sum(len(theirs.intervals(replica)) for replica in gained.replicas())
+    theirs.update(gained)
+    if sum(len(theirs.intervals(replica)) for replica in gained.replicas()) <= before:
+        return
+    replicas = theirs.replicas()
+    intervals = sum(len(theirs.intervals(replica)) for replica in replicas) // 2
+    if len(replicas) > vector.REPLICAS_MAX or intervals > vector.INTERVALS_MAX:
+        raise ProtocolError(f"gained: a vector of {len(replicas)} replicas and {intervals} intervals")
 
 
 def _dialer(link: Link, me: bytes) -> bytes:

@@ -38,5 +38,7 @@ KEYSPACES_MAX = 255
 """Keyspaces of one node; five LMDB databases each."""
 FINGERPRINTS_MAX = 8
 """Fingerprints remembered a replica id, to tell a clone from a restart."""
+ALARMS_MAX = 100
+"""Alarms kept between two turns of the writer, which logs them."""
 IDLE_S = 1.0
 """Seconds after which a link with nothing to say is looked at again all the same."""

@@ -64,7 +64,10 @@ class Shared:
     """Where the peer's unfinished bootstrap from us stands."""
     is_asked: bool = False
     """The peer asked for a full exchange."""
-    has_asked: bool = False
+    asked_for: tuple[bytes, int] | None = None
+    """The digests, the peer's and ours, over which we asked for a full exchange; not twice over the same."""
+    is_repairing: bool = False
+    """What is asked for has not ended."""
     tell_at: float | None = None
     digest_at: float = 0.0
     quiet_until: float = 0.0
@@ -108,6 +111,11 @@ class Link:
     def peer(self) -> bytes:
         """The peer's replica id, empty before its hello."""
         return self.hello.replica if self.hello else b""
+
+    @property
+    def name(self) -> str:
+        """The peer's name, "?" before its hello."""
+        return self.hello.name if self.hello else "?"
 
     def is_repeated(self, number: int) -> bool:
         """Whether a message was handled already; the other messages must be the next one."""

@@ -8,9 +8,10 @@ sent whatever the network does.
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
 
 import msgspec
+from msgspec import Meta
 
 from gossamer.crdt import MalformedError, Vector, vector
 
@@ -59,7 +60,7 @@ class Batch(msgspec.Struct, array_like=True, frozen=True, tag=2):
     """At the end of an exchange, what you have delivered now beside what the cells show; True: `gained`."""
     cells: list[bytes]
     """path, cell, path, cell, …"""
-    groups: list[list[int]] = []
+    groups: list[Annotated[list[int], Meta(min_length=3)]] = []
     """Events over several cells: ``[replica, seq, index of a cell here, …]``."""
     full: Full | None = None
     staged: int | None = None
@@ -99,7 +100,7 @@ class Tell(msgspec.Struct, array_like=True, frozen=True, tag=4):
     replicas: bytes
     gained: list[int]
     digest: bytes = b""
-    peers: list[tuple[bytes, bytes]] = []
+    peers: Annotated[list[tuple[bytes, bytes]], Meta(max_length=vector.REPLICAS_MAX)] = []
     """Replica id -> vector: what others had at a moment whose whole state I include."""
 
 
@@ -195,6 +196,8 @@ def of_flat(flat: list[int], ids: list[bytes]) -> Vector:
     items: list[bytes | list[int]] = []
     at = 0
     while at < len(flat):
+        if len(items) > 2 * vector.REPLICAS_MAX:
+            raise MalformedError(f"vector: more than {vector.REPLICAS_MAX} replicas")
         steps = flat[at + 2 : at + 2 + flat[at + 1]] if at + 1 < len(flat) else []
         if not 0 <= flat[at] < len(ids) or not steps or len(steps) != flat[at + 1]:
             raise MalformedError("vector: a replica or its intervals are missing")

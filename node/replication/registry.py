@@ -203,7 +203,7 @@ def join_ops(
         ops.append(make_op(_at(*root, ("register", "replica")), "set", (replica.hex(),)))
     ids = {replica, *old_ids} - member.ids
     ops += [make_op(_at(*root, ("set", "ids"), ("str", i.hex())), "add") for i in sorted(ids)]
-    if address and member.address != address:
+    if address and member.address != address and (member.replica == replica or not is_again):
         ops.append(make_op(_at(*root, ("register", "address")), "set", (address,)))
     for keyspace in sorted(set(keyspaces) - member.keyspaces):
         ops.append(make_op(_at(*root, ("set", "keyspaces"), ("str", keyspace)), "add"))

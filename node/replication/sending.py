@@ -17,6 +17,7 @@ from ..errors import Damaged
 from . import batch, limits
 from .link import Exchange, Link, Shared
 from .messages import Ack, Batch, Full, Message, Tell
+from .state import State
 from .view import View
 
 if TYPE_CHECKING:
@@ -43,9 +44,7 @@ class Sender:
         if found:
             shared.quiet_state = None
 
-    def _contained(
-        self, link: Link, shared: Shared, view: View, aged: Vector, now: float
-    ) -> list[Message]:
+    def _contained(self, link: Link, shared: Shared, view: View, aged: Vector, now: float) -> list[Message]:
         """What is due. A damaged cell in the way ends the exchange, and nothing else; it is tried again."""
         try:
             return list(self._due(link, shared, view, aged, now))
@@ -91,12 +90,13 @@ class Sender:
         theirs, state = shared.theirs, view.state
         assert theirs is not None
         me = self._engine.identity.replica
-        if shared.is_asked or not theirs.covers(state.horizon):
+        if shared.is_asked or not has_collected(link, shared, state):
             is_mutual = shared.their_whole and not state.delivered.covers(shared.their_horizon)
             if is_mutual and me > link.peer and not shared.is_asked:
                 return None  # each needs a full exchange from the other: the lower id sends first
-            shared.is_asked = False
-            return Exchange(state.delivered, [], is_full=True, after=shared.resume)
+            after = b"" if shared.is_asked else shared.resume
+            shared.is_asked, shared.resume = False, b""
+            return Exchange(state.delivered, [], is_full=True, after=after)
         scope = [r for r in aged.minus(theirs).replicas() if r != me]
         if state.delivered.last(me) > theirs.last(me) or not theirs.covers(state.delivered.only(me)):
             scope.insert(0, me)
@@ -118,7 +118,7 @@ class Sender:
     def _next_batch(self, link: Link, shared: Shared, view: View) -> Batch | None:
         exchange, theirs = shared.exchange, shared.theirs
         assert exchange is not None and theirs is not None
-        if not exchange.is_full and not theirs.covers(view.state.horizon):
+        if not exchange.is_full and not has_collected(link, shared, view.state):
             shared.exchange = None  # rows that the peer needs were collected meanwhile
             self._wake(shared, 0.0)
             return None
@@ -250,6 +250,20 @@ class Sender:
         shared.peers_told = dict(state.peers)
         digest = state.digest.to_bytes(16, "big") if shared.theirs == state.delivered else b""
         return Tell(0, shared.number, numbering.table(), gained, digest, peers)
+
+
+def has_collected(link: Link, shared: Shared, state: State) -> bool:
+    """Whether the peer has all that we have collected; else rows that it needs are gone.
+
+    What third nodes say that it has counts as well: collection may have gone by that before the peer itself told.
+    """
+    theirs = shared.theirs
+    assert theirs is not None
+    if theirs.covers(state.horizon):
+        return True
+    both = theirs.copy()
+    both.update(state.peers.get(link.peer, Vector()))
+    return both.covers(state.horizon)
 
 
 def claimable(exchange: Exchange) -> Vector:
