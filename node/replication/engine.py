@@ -562,7 +562,16 @@ class Engine:
             if name not in link.shared:
                 yield self._open(link, name, views(name))
             if link.shared[name].theirs is not None:
-                yield from self._sender.messages(link, link.shared[name], views(name), aged[name], now)
+                is_held = name != SYSTEM and self._waits_for_registry(link, views(SYSTEM).state)
+                view = views(name)
+                yield from self._sender.messages(
+                    link, link.shared[name], view, aged[name], now, is_held=is_held
+                )
+
+    def _waits_for_registry(self, link: Link, state: State) -> bool:
+        """Whether the peer knows more of the members than we do: what it would refuse, and why, may be in there."""
+        shared = link.shared[SYSTEM]
+        return shared.theirs is None or (shared.their_whole and not state.delivered.covers(shared.theirs))
 
     def _open(self, link: Link, name: str, view: View) -> Open:
         state = view.state

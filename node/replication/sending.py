@@ -30,24 +30,31 @@ class Sender:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def messages(self, link: Link, shared: Shared, view: View, aged: Vector, now: float) -> Iterator[Message]:
-        """What to send now of one keyspace; at most one batch, so that links take turns."""
+    def messages(
+        self, link: Link, shared: Shared, view: View, aged: Vector, now: float, *, is_held: bool = False
+    ) -> Iterator[Message]:
+        """What to send now of one keyspace; at most one batch, so that links take turns.
+
+        ``is_held``: acknowledgements and news only, since the registry comes first.
+        """
         is_same = shared.quiet_state is view.state and shared.quiet_aged is aged and not shared.acks_due
         if is_same and now < shared.quiet_until:
             self._engine.wake(shared.quiet_until)
             return
         shared.quiet_until = now + limits.IDLE_S
-        found = self._contained(link, shared, view, aged, now)
+        found = self._contained(link, shared, view, aged, now, is_held)
         yield from found
         shared.quiet_state, shared.quiet_aged = view.state, aged
         self._engine.wake(0.0 if found else shared.quiet_until)
         if found:
             shared.quiet_state = None
 
-    def _contained(self, link: Link, shared: Shared, view: View, aged: Vector, now: float) -> list[Message]:
+    def _contained(
+        self, link: Link, shared: Shared, view: View, aged: Vector, now: float, is_held: bool
+    ) -> list[Message]:
         """What is due. A damaged cell in the way ends the exchange, and nothing else; it is tried again."""
         try:
-            return list(self._due(link, shared, view, aged, now))
+            return list(self._due(link, shared, view, aged, now, is_held))
         except Damaged as error:
             self._engine.damaged.add(str(error))
             shared.exchange = None
@@ -57,7 +64,9 @@ class Sender:
     def _wake(self, shared: Shared, at: float) -> None:
         shared.quiet_until = min(shared.quiet_until, at)
 
-    def _due(self, link: Link, shared: Shared, view: View, aged: Vector, now: float) -> Iterator[Message]:
+    def _due(
+        self, link: Link, shared: Shared, view: View, aged: Vector, now: float, is_held: bool
+    ) -> Iterator[Message]:
         is_whole = view.state.is_whole
         if shared.acks_due or (not is_whole and now >= shared.digest_at):
             shared.digest_at = now + limits.DIGEST_EVERY_S
@@ -65,13 +74,21 @@ class Sender:
         if not is_whole:
             self._wake(shared, shared.digest_at)
             return  # the vector does not say all that the cells show: nothing may be claimed or forwarded
+        if is_held:
+            self._wake(shared, now + limits.TELL_AFTER_S)
+        else:
+            yield from self._exchange(link, shared, view, aged, now)
+        yield from self._tell(link, shared, view, now)
+
+    def _exchange(
+        self, link: Link, shared: Shared, view: View, aged: Vector, now: float
+    ) -> Iterator[Message]:
         if shared.exchange is None:
             shared.exchange = self._begin(link, shared, view, aged)
         if shared.exchange is not None and self._has_room(link, shared, now):
             message = self._next_batch(link, shared, view)
             if message is not None:
                 yield message
-        yield from self._tell(link, shared, view, now)
 
     def _gain(self, shared: Shared, view: View) -> Vector:
         gain: Vector = view.state.delivered.minus(shared.told)

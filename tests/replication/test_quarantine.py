@@ -105,7 +105,7 @@ def corrupt(node: SimulatedNode, text: str, change: Callable[[Cell], Cell]) -> N
         draft = drafts("default")
         old = draft.cell(cell_path)
         new = change(old)
-        draft._cells[cell_path] = (new, 0)
+        draft._cells[cell_path] = new
         draft._dirty[cell_path] = None if new == Cell() else record.pack(cell_path, _encoded(new))
         weight = record.weight(cell_path, new) - record.weight(cell_path, old)
         draft.state.digest = (draft.state.digest + weight) % record.DIGEST_MOD

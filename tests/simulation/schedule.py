@@ -330,7 +330,10 @@ class Schedule:
         self.outcome.count("settled at once" if took == 0 else "settled")
         for node in self.alive():
             self.invariants.check(node)
-        self.cluster.advance(12.0)
+        for _ in range(12):
+            self.cluster.advance(1.0)
+            if not any(node.core.store.count(KEYSPACE)[1] for node in self.alive()):
+                break
         for node in self.alive():
             self._is_collected(node)
         self.outcome.seen["checks"] = self.invariants.checks

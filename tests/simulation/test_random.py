@@ -16,6 +16,7 @@ ONCE_FAILED = {
     2175: "the last message before a silence was lost, and a node that was catching up never said another",
     2552: "a joiner with half a registry took a current replica id for an old one, and sealed it",
     10868: "a whole node waited for a peer that was half done to send first",
+    40351: "data that a seal forbids ended each link before the registry, with the missing answer, was through",
     529: "an *off* dropped where it stood was still live on another node when a write arrived there",
 }
 CHUNKS, SEEDS_EACH = 50, int(os.environ.get("GOSSAMER_SCHEDULES", "2000")) // 50
