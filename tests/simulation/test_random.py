@@ -15,6 +15,7 @@ ONCE_FAILED = {
     49: "the same, seen by a joiner between two partial vectors",
     2175: "the last message before a silence was lost, and a node that was catching up never said another",
     2552: "a joiner with half a registry took a current replica id for an old one, and sealed it",
+    50058: "a pass of collection that a bootstrap or a joiner cut short was taken for done",
     529: "an *off* dropped where it stood was still live on another node when a write arrived there",
 }
 CHUNKS, SEEDS_EACH = 50, int(os.environ.get("GOSSAMER_SCHEDULES", "2000")) // 50
