@@ -18,7 +18,7 @@ from gossamer.crdt import Cell, Dot, Event, Vector
 from .apply import expand
 from .backend import Op
 from .errors import GossamerError, NotReady, StoreError
-from .replication import limits, registry, stability
+from .replication import limits, registry
 from .replication.engine import Engine, Identity
 from .replication.registry import SYSTEM
 from .replication.state import State
@@ -215,28 +215,23 @@ class Replica:
         state = self.store.state(name)
         waits_for = self.engine.may_return()
         if name not in self._collecting:
-            if not state.is_whole or self.engine.unmet():
-                return
-            stable = self._stable(name, state)
+            stable = self.engine.collectable(state, name)
             waited_for, reach = self._collected.get(name, (frozenset(), Vector()))
             if waited_for == waits_for and reach.covers(stable):
                 return  # not by the horizon: it may have come from a peer, or a pass may not have ended
             self._collected[name] = waits_for, stable
-        where, silent = self.engine.collect(drafts(name), name, self._collecting.get(name, b""))
+        draft = drafts(name)
+        where, silent = self.engine.collect(draft, name, self._collecting.get(name, b""))
+        waited_for, reach = self._collected[
+            name
+        ]  # less may be stable than when the pass began: a joiner counts
+        self._collected[name] = waited_for, reach.intersect(self.engine.collectable(draft.state, name))
         for cell_path in dict.fromkeys(silent):
             self._commit(drafts(name), [Op(cell_path, "remove", (), ())], now)
         if where is None:
             self._collecting.pop(name, None)
         else:
             self._collecting[name] = where
-
-    def _stable(self, name: str, state: State) -> Vector:
-        ids = self._counted(name, state)
-        return stability.stable(state, ids)
-
-    def _counted(self, name: str, state: State) -> set[bytes]:
-        linked = self.engine.linked(name)
-        return stability.counted(state, self.replica, self.engine.registry, name, linked)
 
     # Sending
 

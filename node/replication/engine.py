@@ -640,16 +640,21 @@ class Engine:
 
     def collect(self, draft: Draft, keyspace: str, after: bytes) -> tuple[bytes | None, list[bytes]]:
         """One step of collection from row key ``after`` on; where to go on, None at the end, and what to remove."""
-        state = draft.state
-        ids = stability.counted(state, self.identity.replica, self.registry, keyspace, self.linked(keyspace))
-        stable = stability.stable(state, ids)
-        if not state.is_whole or not stable or self.unmet():
+        stable = self.collectable(draft.state, keyspace)
+        if not stable:
             return None, []
         where, silent = stability.collect(draft, stable, after, limits.COLLECT_ROWS)
         if self.may_return():
             return where, []  # who comes back may have written *on* not knowing of the *off*
         me, members = self.identity.replica, self.registry.current | {self.identity.replica}
         return where, [at for at in silent if stability.sweeper(draft.cell(at), members) == me]
+
+    def collectable(self, state: State, keyspace: str) -> Vector:
+        """The events that may be collected now; none while what others hold is not known."""
+        if not state.is_whole or self.unmet():
+            return Vector()
+        ids = stability.counted(state, self.identity.replica, self.registry, keyspace, self.linked(keyspace))
+        return stability.stable(state, ids)
 
     def may_return(self) -> frozenset[bytes]:
         """Replicas that do not count for stability and may yet come back with writes that nobody has seen."""

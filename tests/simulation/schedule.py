@@ -308,8 +308,8 @@ class Schedule:
     def _is_collected(self, node: SimulatedNode) -> None:
         """With nobody away, what is stable leaves no row, but for cells that wait to be swept."""
         state = node.core.state(KEYSPACE)
-        stable = node.core._stable(KEYSPACE, state)
-        if not stable.covers(state.delivered) or node.core.engine.may_return() or node.core.engine.unmet():
+        engine = node.core.engine
+        if not engine.collectable(state, KEYSPACE).covers(state.delivered) or engine.may_return():
             self.outcome.count("collection held back")
             return
         with node.core.store.snapshot() as views:

@@ -17,6 +17,7 @@ ONCE_FAILED = {
     2552: "a joiner with half a registry took a current replica id for an old one, and sealed it",
     10868: "a whole node waited for a peer that was half done to send first",
     40351: "data that a seal forbids ended each link before the registry, with the missing answer, was through",
+    50058: "a pass of collection that a bootstrap or a joiner cut short was taken for done",
     529: "an *off* dropped where it stood was still live on another node when a write arrived there",
 }
 CHUNKS, SEEDS_EACH = 50, int(os.environ.get("GOSSAMER_SCHEDULES", "2000")) // 50
