@@ -18,7 +18,7 @@ def write(node: Serve, first: int, last: int) -> None:
     """Cells in transactions. Not by ``with transaction()``, which looks at each cell that it writes: a call each."""
     for begin in range(first, last, IN_TRANSACTION):
         numbers = range(begin, begin + IN_TRANSACTION)
-        ops = [make_op(path.encode([("register", f"cell {n}")]), "set", (n,)) for n in numbers]
+        ops = [make_op(path.encode((("register", f"cell {n}"),)), "set", (n,)) for n in numbers]
         node.client.backend.write("default", ops)
 
 
