@@ -35,7 +35,7 @@ class Wire:
         """Take a free port, with everything getting through."""
         self.there.set()
         self.back.set()
-        self._server = await asyncio.start_server(self._accept, HOST, 0)
+        self._server = await asyncio.start_server(self._accepted, HOST, 0)
         self.address = f"{HOST}:{self._server.sockets[0].getsockname()[1]}"
 
     def cut(self, is_cut: bool = True) -> None:
@@ -55,6 +55,12 @@ class Wire:
         """End everything."""
         self.cut()
         self._server.close()
+
+    async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await self._accept(reader, writer)
+        except asyncio.CancelledError:  # at the end; asyncio's own callback would print it
+            pass
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
