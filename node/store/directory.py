@@ -182,7 +182,7 @@ class Directory:
             kept.facts,
             identity.facts(self._file(_SENTINEL), self._data),
             witness.read(self._file(_WITNESS)),
-            txn=self.store.last_txn(),
+            txn=self.store.found_txn,
             changed_at=changed_at,
             boot=self._boot,
         )

@@ -31,7 +31,8 @@ class Tables:
         self.groups = env.open_db(f"{name}/groups".encode(), txn=txn, dupsort=True)
         self.meta = env.open_db(f"{name}/meta".encode(), txn=txn)
         self.staged = env.open_db(f"{name}/staged".encode(), txn=txn)
-        txn.drop(self.staged, delete=False)  # parts of a batch that no link will complete any more
+        if txn.stat(self.staged)["entries"]:  # else it would be a write all the same
+            txn.drop(self.staged, delete=False)  # parts of a batch that no link will complete any more
         self.state = self._load(txn)
 
     def _load(self, txn: lmdb.Transaction[bytes]) -> State:

@@ -35,6 +35,8 @@ class Store:
     ) -> None:
         self._env = environment.open_environment(directory, durability, map_bytes=map_bytes, sync=sync)
         self._tables: dict[str, Tables] = {}
+        self.found_txn = self.last_txn()
+        """`last_txn` as it was found: opening may write."""
         try:
             self._load()
         except BaseException:

@@ -47,6 +47,22 @@ def test_reopening_keeps_the_id(tmp_path: Path) -> None:
         advance(tmp_path)
 
 
+def test_a_node_with_keyspaces_keeps_the_id(tmp_path: Path) -> None:
+    """Also when opening clears away what a large batch left half received, which is a write."""
+    with replica_in(tmp_path) as node:
+        replica = node.replica
+    is_kept(tmp_path, replica)
+    directory = opened(tmp_path)
+    with directory.store.transaction() as drafts:
+        drafts("default").stage(b"part", b"of a batch")
+    directory.close()
+    is_kept(tmp_path, replica)
+    directory = opened(tmp_path)
+    with directory.store.transaction() as drafts:
+        assert not list(drafts("default").staged(b""))
+    directory.close()
+
+
 def test_a_move_within_the_volume_keeps_the_id(tmp_path: Path) -> None:
     replica = made(tmp_path / "a")
     (tmp_path / "a").rename(tmp_path / "b")
