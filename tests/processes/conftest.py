@@ -11,8 +11,8 @@ from .trio import Trio
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
-    """Three linked nodes, for all tests of a file."""
-    with Trio(tmp_path_factory.mktemp("trio")) as trio:
+    """Three linked nodes, for all tests of a file. Links go over the wires between them only."""
+    with Trio(tmp_path_factory.mktemp("trio"), doors=False) as trio:
         yield trio
 
 

@@ -19,9 +19,9 @@ NAMES = ("a", "b", "c")
 class Trio:
     """A context manager: started and linked inside, and gone afterwards."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, doors: bool = True) -> None:
         self.nodes = {name: Serve(name, folder) for name in NAMES}
-        self.wires = Wires(NAMES)
+        self.wires = Wires(NAMES, doors)
 
     def __enter__(self) -> Self:
         self.wires.__enter__()

@@ -107,8 +107,9 @@ def _nothing(_: Wire) -> None:
 class Wires:
     """A wire from each name to each other one, and a door to each. A context manager, for any thread."""
 
-    def __init__(self, names: Iterable[str]) -> None:
-        self._names = tuple(names)
+    def __init__(self, names: Iterable[str], doors: bool = True) -> None:
+        """``doors=False``: they are always shut, so that it is known which wire a link goes over."""
+        self._names, self._has_doors = tuple(names), doors
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="wires", daemon=True)
 
@@ -122,6 +123,7 @@ class Wires:
         self._doors = {name: Wire() for name in self._names}
         for wire in (*self._wires.values(), *self._doors.values()):
             await wire.listen()
+        self._open_doors(self._has_doors)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -184,8 +186,9 @@ class Wires:
         """Make all wires whole, and open the doors."""
 
         def heal() -> None:
-            for wire in (*self._wires.values(), *self._doors.values()):
+            for wire in self._wires.values():
                 wire.heal()
+            self._open_doors(self._has_doors)
 
         self._run(heal)
 
@@ -197,14 +200,17 @@ class Wires:
         others: Callable[[Wire], None] = _nothing,
     ) -> None:
         def change() -> None:
-            for door in self._doors.values():
-                door.cut()
+            self._open_doors(False)
             for (source, end), wire in self._wires.items():
                 if name in (source, end):
                     both(wire)
                     (mine if name == source else others)(wire)
 
         self._run(change)
+
+    def _open_doors(self, are_open: bool) -> None:
+        for door in self._doors.values():
+            door.cut(not are_open)
 
     def _run(self, call: Callable[[], None]) -> None:
         async def called() -> None:
