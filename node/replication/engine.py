@@ -120,8 +120,12 @@ class Engine:
 
     def unmet(self) -> list[str]:
         """Configured peers that were never met. What they may have written is not known, so nothing is stable yet."""
-        known = {m.address for m in self.registry.members.values()} | set(self._found)
-        return [address for address in self.peers if address not in known]
+        members = self.registry.members.values()
+        addresses = {m.address for m in members}
+        ids = {self.identity.replica}.union(
+            *(m.ids for m in members)
+        )  # a hello alone leaves no trace of its sender
+        return [a for a in self.peers if a not in addresses and self._found.get(a) not in ids]
 
     def leads_to(self, address: str) -> bytes | None:
         """The replica id that was found at an address, if it was dialed before."""

@@ -18,6 +18,7 @@ ONCE_FAILED = {
     10868: "a whole node waited for a peer that was half done to send first",
     40351: "data that a seal forbids ended each link before the registry, with the missing answer, was through",
     50058: "a pass of collection that a bootstrap or a joiner cut short was taken for done",
+    60142: "a peer that had only said hello before it was cut off counted as met, and then for nothing",
     529: "an *off* dropped where it stood was still live on another node when a write arrived there",
 }
 CHUNKS, SEEDS_EACH = 50, int(os.environ.get("GOSSAMER_SCHEDULES", "2000")) // 50
