@@ -350,11 +350,16 @@ class Engine:
             draft.cell(cell_path)  # a damaged cell is found here, before anything is changed
         if message.staged is not None:
             self._stage(draft, link, shared, message, is_last=claim is not None)
+        kept = draft.state.bootstrap, draft.state.debt.copy()
         complete = None if message.full is None else self._begin_full(draft, link, shared, message)
         is_repair = complete is not None and shared.is_repairing and theirs.covers(draft.state.delivered)
         if message.staged is None or claim is not None:
             is_part = message.staged is not None
-            conflicted = batch.apply(draft, content, complete, is_repair=is_repair, is_part=is_part)
+            try:
+                conflicted = batch.apply(draft, content, complete, is_repair=is_repair, is_part=is_part)
+            except Damaged:  # a cell that the sender does not have; nothing was put yet
+                draft.state.bootstrap, draft.state.debt = kept
+                raise
             self._note_conflicts(shared.name, conflicted)
         if complete is not None:
             claim = self._advance_full(draft, message, complete)

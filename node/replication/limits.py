@@ -38,6 +38,8 @@ KEYSPACES_MAX = 255
 """Keyspaces of one node; five LMDB databases each."""
 FINGERPRINTS_MAX = 8
 """Fingerprints remembered a replica id, to tell a clone from a restart."""
+DAMAGED_RETRY_S = 10.0
+"""Seconds before an exchange that met a damaged cell is tried again; each time it is logged."""
 ALARMS_MAX = 100
 """Alarms kept between two turns of the writer, which logs them."""
 IDLE_S = 1.0

@@ -60,6 +60,8 @@ class Shared:
     acks_due: int = 0
     staged: int = 0
     """Parts of a batch that are kept until the last one comes."""
+    blocked_until: float = 0.0
+    """Until then nothing is sent: a cell that belongs into the answer is damaged."""
     resume: bytes = b""
     """Where the peer's unfinished bootstrap from us stands."""
     is_asked: bool = False

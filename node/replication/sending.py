@@ -42,24 +42,12 @@ class Sender:
             self._engine.wake(shared.quiet_until)
             return
         shared.quiet_until = now + limits.IDLE_S
-        found = self._contained(link, shared, view, aged, now, is_held)
+        found = list(self._due(link, shared, view, aged, now, is_held))
         yield from found
         shared.quiet_state, shared.quiet_aged = view.state, aged
         self._engine.wake(0.0 if found else shared.quiet_until)
         if found:
             shared.quiet_state = None
-
-    def _contained(
-        self, link: Link, shared: Shared, view: View, aged: Vector, now: float, is_held: bool
-    ) -> list[Message]:
-        """What is due. A damaged cell in the way ends the exchange, and nothing else; it is tried again."""
-        try:
-            return list(self._due(link, shared, view, aged, now, is_held))
-        except Damaged as error:
-            self._engine.damaged.add(str(error))
-            shared.exchange = None
-            self._wake(shared, now + limits.DIGEST_EVERY_S)
-            return []
 
     def _wake(self, shared: Shared, at: float) -> None:
         shared.quiet_until = min(shared.quiet_until, at)
@@ -74,8 +62,8 @@ class Sender:
         if not is_whole:
             self._wake(shared, shared.digest_at)
             return  # the vector does not say all that the cells show: nothing may be claimed or forwarded
-        if is_held:
-            self._wake(shared, now + limits.TELL_AFTER_S)
+        if is_held or now < shared.blocked_until:
+            self._wake(shared, now + limits.TELL_AFTER_S if is_held else shared.blocked_until)
         else:
             yield from self._exchange(link, shared, view, aged, now)
         yield from self._tell(link, shared, view, now)
@@ -85,10 +73,18 @@ class Sender:
     ) -> Iterator[Message]:
         if shared.exchange is None:
             shared.exchange = self._begin(link, shared, view, aged)
-        if shared.exchange is not None and self._has_room(link, shared, now):
+        if shared.exchange is None or not self._has_room(link, shared, now):
+            return
+        try:
             message = self._next_batch(link, shared, view)
-            if message is not None:
-                yield message
+        except Damaged as error:  # to go on without the cell would be to claim that the peer has it
+            shared.exchange, shared.blocked_until = None, now + limits.DAMAGED_RETRY_S
+            self._wake(shared, shared.blocked_until)
+            self._engine.damaged.add(str(error))
+            self._engine.alarm(f"keyspace {shared.name!r}: nothing can be sent to {link.name!r}: {error}")
+            return
+        if message is not None:
+            yield message
 
     def _gain(self, shared: Shared, view: View) -> Vector:
         gain: Vector = view.state.delivered.minus(shared.told)

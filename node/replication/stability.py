@@ -12,6 +12,7 @@ from collections.abc import Set as AbstractSet
 
 from gossamer.crdt import Cell, Dot, Vector
 
+from ..errors import Damaged
 from . import batch
 from .registry import Registry
 from .state import State
@@ -93,7 +94,10 @@ def _collect_event(draft: Draft, dot: Dot, stable_: Vector, silent: list[bytes])
     rows = 0
     for grouped, cell_path in draft.event_rows(dot):
         rows += 1
-        cell = draft.cell(cell_path)
+        try:
+            cell = draft.cell(cell_path)
+        except Damaged:
+            continue  # it stays as it is, with its rows, until it is replaced
         if not grouped and cell.context().get(dot[0], 0) != dot[1]:
             draft.drop_row(dot, grouped, cell_path)  # stale: a newer row of the same replica stands for it
         elif not is_stable(cell, stable_):
