@@ -495,9 +495,11 @@ class Engine:
             return
         self.mismatches[shared.name] = self.mismatches.get(shared.name, 0) + 1
         over = (shared.their_digest, state.digest)
-        if shared.is_repairing or shared.asked_for == over:
+        if shared.is_repairing or shared.asked_for == over or shared.exchange is not None:
             return
-        # Both ask, since neither knows which of the two has lost something.
+        # Both ask, since neither knows which of the two has lost something; the lower id once it has answered.
+        if self.identity.replica < link.peer and not shared.has_answered:
+            return
         shared.asked_for, shared.is_repairing = over, True
         link.pending.append(Ask(0, shared.number))
         self.alarm(

@@ -68,6 +68,8 @@ class Shared:
     """The peer asked for a full exchange."""
     asked_for: tuple[bytes, int] | None = None
     """The digests, the peer's and ours, over which we asked for a full exchange; not twice over the same."""
+    has_answered: bool = False
+    """A full exchange that the peer asked for has begun on this link."""
     is_repairing: bool = False
     """What is asked for has not ended."""
     tell_at: float | None = None

@@ -108,6 +108,7 @@ class Sender:
             if is_mutual and me > link.peer and not shared.is_asked:
                 return None  # each needs a full exchange from the other: the lower id sends first
             after = b"" if shared.is_asked else shared.resume
+            shared.has_answered = shared.has_answered or shared.is_asked
             shared.is_asked, shared.resume = False, b""
             return Exchange(state.delivered, [], is_full=True, after=after)
         scope = [r for r in aged.minus(theirs).replicas() if r != me]

@@ -218,7 +218,7 @@ def bodies(found: Bench, name: str) -> list[bytes]:
     """The bad message of that name, numbered for the hostile link."""
     if name == "B1 a batch in parts over the limit":
         size = limits.MESSAGE_BYTES_MAX - 64
-        count = 2 * limits.BATCH_BYTES_MAX // size + 1
+        count = limits.PARTS_BYTES_MAX // size + 1
         return [found.body(HOSTILE_LINK, Part(0, bytes(size), False)) for _ in range(count)]
     message = BAD[name][0]
     if name == "B3 more replicas than a vector may have":

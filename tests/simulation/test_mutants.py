@@ -154,14 +154,17 @@ def drop_the_already_delivered_rule(patch: pytest.MonkeyPatch) -> None:
 
 
 def an_event_over_two_cells(mutate: Callable[[], None]) -> None:
-    """One cell of the event was written again; sent for that, it shows half of the event."""
-    with script(2, BATCH_BYTES_TARGET=1, WINDOW_BATCHES=1) as run:
-        a, b = run.nodes
+    """Another node wrote one cell of the event again, and sends that first: it shows half of the event."""
+    with script(3, BATCH_BYTES_TARGET=1, WINDOW_BATCHES=1) as run:
+        a, b, c = run.nodes
+        run.do(a, ("flag:f", "enable"))
         run.settle()
-        run.cut([a], [b])
+        run.cut([a, b], [c])
         run.wait(5)
         run.do(a, ("counter:c", "add", 1), ("register:r", "set", 1))
-        run.do(a, ("counter:c", "add", 1))
+        run.wait(5)
+        run.do(b, ("counter:c", "add", 1))
+        run.cluster.kill(a)
         mutate()
         run.cluster.heal()
         run.settle()
