@@ -69,7 +69,7 @@ def drawn_limits(rng: random.Random) -> Iterator[None]:
         "BATCH_BYTES_TARGET": rng.choice((1, 1, 60, 200, 128 * 1024)),
         "BATCH_BYTES_MAX": rng.choice((1, 100, 4 * 1024 * 1024, 4 * 1024 * 1024)),
         "WINDOW_BATCHES": rng.choice((1, 2, 32)),
-        "COLLECT_EVERY_S": rng.choice((0.05, 0.3, 1.0)),
+        "COLLECT_EVERY_S": rng.choice((0.1, 0.4, 1.0)),
         "COLLECT_ROWS": rng.choice((1, 3, 500)),
         "TELL_AFTER_S": rng.choice((0.005, 0.05)),
         "FORWARD_AFTER_S": rng.choice((0.01, 0.25)),
@@ -330,8 +330,8 @@ class Schedule:
         self.outcome.count("settled at once" if took == 0 else "settled")
         for node in self.alive():
             self.invariants.check(node)
-        for _ in range(12):
-            self.cluster.advance(1.0)
+        for _ in range(60):
+            self.cluster.advance(0.2)
             if not any(node.core.store.count(KEYSPACE)[1] for node in self.alive()):
                 break
         for node in self.alive():
