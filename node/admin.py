@@ -33,6 +33,11 @@ def _member(name: object, status: dict[str, Any]) -> registry.Member:
         if member["name"] == name:
             if member["state"] in ("self", "linked"):
                 raise ValueError(f"name: {name!r} is running and linked; stop it first")
+            taken = {m["replica"]: m["name"] for m in status["members"] if m["name"] != name}
+            if member["replica"] in taken:
+                raise ValueError(
+                    f"name: {name!r} is {taken[member['replica']]!r} now, which goes on under its id"
+                )
             replica = bytes.fromhex(member["replica"])
             return registry.Member(
                 member["name"], replica, ids={replica, *map(bytes.fromhex, member["old_replicas"])}

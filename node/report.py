@@ -22,6 +22,7 @@ def status(replica: Replica) -> dict[str, Any]:
         "old_replicas": [i.hex() for i in engine.old_ids],
         "unmet_peers": engine.unmet(),
         "forgotten": engine.is_forgotten,
+        "damaged": sorted(engine.damaged),
         "members": members(replica),
         "keyspaces": {name: _keyspace(replica, name) for name in replica.store.keyspaces()},
         "store_bytes": replica.store.size(),
