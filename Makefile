@@ -13,7 +13,7 @@ demo: $(READY) ## run the scripted demonstration
 	$(BIN)/gossamer demo --script
 
 test: $(READY) ## run the tests
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist worksteal
 
 lint: $(READY) ## check style, types and which module imports which
 	$(BIN)/ruff check

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from gossamer.crdt import path
 
@@ -26,6 +26,9 @@ class Handles:
     is not a str, is empty, is not Unicode text, or makes the path too long. A name used as two types is two
     things that know nothing of each other.
     """
+
+    _map_type: ClassVar[type[Map]]
+    """`Map`, which has these constructors itself and so sets this when it is defined."""
 
     def __init__(self, backend: Backend, keyspace: str, prefix: bytes = b"") -> None:
         self._backend = backend
@@ -57,9 +60,7 @@ class Handles:
 
     def map(self, name: str) -> Map:
         """Named things of every type, maps too."""
-        from .map import Map  # a map has these constructors itself
-
-        return Map(self._backend, self._keyspace, self._under("map", name))
+        return self._map_type(self._backend, self._keyspace, self._under("map", name))
 
     def max_register(self, name: str) -> MaxRegister:
         """The highest value set."""

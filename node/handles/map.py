@@ -93,3 +93,6 @@ class Map(Handles):
     def _named(self, name: str) -> list[bytes]:
         kinds = dict.fromkeys((*path.CONTAINERS, *path.CELLS, *TYPES))
         return [self._under(kind, name) for kind in kinds]
+
+
+Handles._map_type = Map
