@@ -63,7 +63,7 @@ def connect(port: int) -> Any:
 def aconnect(port: int, connections: int) -> Any:
     """A client for tasks, as many connections as there are writers."""
     pool = redis.asyncio.BlockingConnectionPool(port=port, max_connections=connections)
-    return redis.asyncio.Redis(connection_pool=pool)
+    return redis.asyncio.Redis.from_pool(pool)  # the client closes the pool with itself
 
 
 def _free_port() -> int:
