@@ -110,8 +110,8 @@ class Replica:
             self._take_new_identity(self.engine.is_disowned)
         try:
             with self._drafts() as drafts:
-                if self.engine.has_late_shares:
-                    self.engine.late_shares(drafts)
+                if self.engine.receiver.has_late_shares:
+                    self.engine.receiver.late_shares(drafts)
                 results: list[Result] = [None] * len(inputs)
                 # Writes first: a message may prove that this replica id must not be used any more.
                 for at in sorted(range(len(inputs)), key=lambda i: not isinstance(inputs[i], Write)):
@@ -129,7 +129,7 @@ class Replica:
 
     @contextmanager
     def _drafts(self) -> Iterator[Callable[[str], Draft]]:
-        may_return = self.engine.may_return()
+        may_return = self.engine.duties.may_return()
         with self.store.transaction() as make:
 
             def drafts(name: str) -> Draft:
@@ -204,7 +204,7 @@ class Replica:
     def _upkeep(self, drafts: Callable[[str], Draft], now: Instant) -> None:
         """Registration, votes and answers; a step of collection."""
         states = {name: self.store.state(name) for name in self.store.keyspaces()}
-        ops = self.engine.duties(states, now.mono)
+        ops = self.engine.duties.due(states, now.mono)
         if ops:
             self._commit(drafts(SYSTEM), ops, now)
         for name in states if states[SYSTEM].is_whole else ():
@@ -213,19 +213,19 @@ class Replica:
 
     def _collect(self, drafts: Callable[[str], Draft], name: str, now: Instant) -> None:
         state = self.store.state(name)
-        waits_for = self.engine.may_return()
+        waits_for = self.engine.duties.may_return()
         if name not in self._collecting:
-            stable = self.engine.collectable(state, name)
+            stable = self.engine.duties.collectable(state, name)
             waited_for, reach = self._collected.get(name, (frozenset(), Vector()))
             if waited_for == waits_for and reach.covers(stable):
                 return  # not by the horizon: it may have come from a peer, or a pass may not have ended
             self._collected[name] = waits_for, stable
         draft = drafts(name)
-        where, silent = self.engine.collect(draft, name, self._collecting.get(name, b""))
+        where, silent = self.engine.duties.collect(draft, name, self._collecting.get(name, b""))
         waited_for, reach = self._collected[
             name
         ]  # less may be stable than when the pass began: a joiner counts
-        self._collected[name] = waited_for, reach.intersect(self.engine.collectable(draft.state, name))
+        self._collected[name] = waited_for, reach.intersect(self.engine.duties.collectable(draft.state, name))
         for cell_path in dict.fromkeys(silent):
             self._commit(drafts(name), [Op(cell_path, "remove", (), ())], now)
         if where is None:
@@ -240,7 +240,7 @@ class Replica:
         with self.store.snapshot() as views:
             effects = self.engine.outbox(views, self.store.keyspaces(), now.mono)
         self.wake_at = min(self.engine.wake_at, self._upkeep_at)
-        if self.engine.has_late_shares:
+        if self.engine.receiver.has_late_shares:
             self.wake_at = 0.0
         return effects
 

@@ -17,6 +17,7 @@ from gossamer.crdt import MalformedError, Vector, vector
 
 VERSION = 1
 """Of this protocol. A peer of another one is refused at hello."""
+DIGEST_BYTES = 16
 NUMBERS = 128
 """Message numbers; they fit one byte, and no window is near that long."""
 

@@ -9,7 +9,7 @@ import pytest
 
 from gossamer.crdt import Vector, vector
 from gossamer.replication import batch, registry
-from gossamer.replication.engine import Engine
+from gossamer.replication.receiving import Receiver
 from gossamer.replication.registry import SYSTEM
 from gossamer.simulation import SimulatedNode
 from gossamer.turns import Write
@@ -223,7 +223,7 @@ def test_what_goes_beyond_the_answers_is_refused_whole() -> None:
 
 def test_without_the_check_of_seals_it_would_be_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises((AssertionError, KeyError)):
-        sealed_here(lambda: monkeypatch.setattr(Engine, "_check_seals", lambda *_: None))
+        sealed_here(lambda: monkeypatch.setattr(Receiver, "_check_seals", lambda *_: None))
 
 
 def test_a_claim_beyond_the_answers_is_refused() -> None:
@@ -296,7 +296,7 @@ def test_of_two_members_that_name_an_old_id_the_lower_current_id_is_the_heir() -
         run.cluster.kill(c)
         c.take_new_identity()
         run.cluster.restart(c)
-        b.core.engine.duties = _naming(b, old)  # type: ignore[method-assign]  # this node alone
+        b.core.engine.duties.due = _naming(b, old)  # type: ignore[method-assign]  # this node alone
         run.wait(15)
         run.settle()
         heir = min(b.core.replica, c.core.replica)
@@ -305,7 +305,7 @@ def test_of_two_members_that_name_an_old_id_the_lower_current_id_is_the_heir() -
 
 def _naming(node: SimulatedNode, old: bytes) -> Any:
     engine = node.core.engine
-    honest = engine.duties
+    honest = engine.duties.due
 
     def duties(states: Any, now: float) -> Any:
         me = engine.identity

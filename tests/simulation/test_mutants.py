@@ -205,7 +205,7 @@ def a_member_nobody_registered(mutate: Callable[[], None]) -> None:
     with script(2, COLLECT_EVERY_S=0.05) as run:
         a, b = run.nodes
         c = run.cluster.add()
-        c.core.engine.duties = lambda states, now: []  # type: ignore[method-assign]  # this node alone
+        c.core.engine.duties.due = lambda states, now: []  # type: ignore[method-assign]  # this node alone
         run.settle()
         run.do(c, ("counter:c", "add", 4))
         run.settle()

@@ -1,0 +1,85 @@
+"""What a node does unasked: collection, and its part in the registry.
+
+The question this answers: *what may go now, and what must this node write into the registry?*
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gossamer.crdt import Vector
+
+from ..backend import Op
+from . import limits, registry, stability
+from .registry import SYSTEM
+from .state import State
+from .view import Draft
+
+if TYPE_CHECKING:
+    from .engine import Engine
+
+
+class Duties:
+    """Decides; the replica performs it in its turns."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def collect(self, draft: Draft, keyspace: str, after: bytes) -> tuple[bytes | None, list[bytes]]:
+        """One step of collection from row key ``after`` on; where to go on, None at the end, and what to remove."""
+        stable = self.collectable(draft.state, keyspace)
+        if not stable:
+            return None, []
+        where, silent = stability.collect(draft, stable, after, limits.COLLECT_ROWS)
+        if self.may_return():
+            return where, []  # who comes back may have written *on* not knowing of the *off*
+        me, members = (
+            self._engine.identity.replica,
+            self._engine.registry.current | {self._engine.identity.replica},
+        )
+        return where, [at for at in silent if stability.sweeper(draft.cell(at), members) == me]
+
+    def collectable(self, state: State, keyspace: str) -> Vector:
+        """The events that may be collected now; none while what others hold is not known."""
+        if not state.is_whole or self._engine.unmet():
+            return Vector()
+        ids = stability.counted(
+            state,
+            self._engine.identity.replica,
+            self._engine.registry,
+            keyspace,
+            self._engine.linked(keyspace),
+        )
+        return stability.stable(state, ids)
+
+    def may_return(self) -> frozenset[bytes]:
+        """Replicas that do not count for stability and may yet come back with writes that nobody has seen."""
+        return frozenset(
+            (self._engine.registry.removed | self._engine.registry.old) - self._engine.registry.sealed
+        )
+
+    def due(self, states: dict[str, State], now: float) -> list[Op]:
+        """What this node must write into ``$system`` now: its registration, silence votes, answers for seals."""
+        me, reg = self._engine.identity, self._engine.registry
+        ops = registry.join_ops(
+            reg,
+            me.name,
+            me.replica,
+            me.address,
+            states,
+            self._engine.old_ids,
+            is_again=self._engine.has_registered,
+        )
+        self._engine.has_registered = True
+        if not states[SYSTEM].is_whole:
+            return ops  # half a registry would make old ids of current ones
+        for replica in sorted(reg.old - reg.sealed):
+            seal = reg.seals.get(replica, registry.Seal(replica))
+            heard = self._engine.heard.setdefault(replica, now)
+            if me.name not in seal.silent and now - heard >= limits.SILENCE_S:
+                ops += registry.silent_ops(me.name, replica)
+        for replica, seal in sorted(reg.seals.items()):
+            if reg.is_agreed(seal) and me.name not in seal.answers and replica != me.replica:
+                has = {ks: state.delivered.intervals(replica) for ks, state in states.items()}
+                ops += registry.answer_ops(me.name, replica, has)
+        return ops

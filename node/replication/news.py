@@ -1,0 +1,66 @@
+"""What a peer tells of its vector, its digest and third replicas, beside the exchanges themselves.
+
+The question this answers: *do we hold the same, and what do others have?*
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gossamer.crdt import Vector, vector
+
+from ..errors import ProtocolError
+from .link import Link, Shared
+from .messages import DIGEST_BYTES, Ask, Tell
+from .state import State
+from .view import Draft
+
+if TYPE_CHECKING:
+    from .engine import Engine
+
+
+class News:
+    """Compares digests, and keeps the table of what third replicas have."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def on_tell(self, draft: Draft, link: Link, shared: Shared, message: Tell) -> None:
+        if len(message.digest) not in (0, DIGEST_BYTES):
+            raise ProtocolError("tell: a digest of another length")
+        third = [(replica, vector.decode(raw)) for replica, raw in message.peers]
+        shared.their_whole = True
+        shared.their_digest = message.digest
+        theirs, state = shared.theirs, draft.state
+        assert theirs is not None
+        if message.digest and theirs == state.delivered and state.is_whole:
+            self._compare(link, shared, state)
+        for replica, had in third:
+            self._union_peer(draft, replica, had)
+
+    def _compare(self, link: Link, shared: Shared, state: State) -> None:
+        if shared.their_digest == state.digest.to_bytes(16, "big"):
+            return
+        self._engine.mismatches[shared.name] = self._engine.mismatches.get(shared.name, 0) + 1
+        over = (shared.their_digest, state.digest)
+        if shared.is_repairing or shared.asked_for == over or shared.exchange is not None:
+            return
+        # Both ask, since neither knows which of the two has lost something; the lower id once it has answered.
+        if self._engine.identity.replica < link.peer and not shared.has_answered:
+            return
+        shared.asked_for, shared.is_repairing = over, True
+        link.pending.append(Ask(0, shared.number))
+        self._engine.alarm(
+            f"keyspace {shared.name!r}: equal vectors and unequal digests, ours and member "
+            f"{link.name!r}'s; a full exchange is asked for"
+        )
+
+    def _union_peer(self, draft: Draft, replica: bytes, had: Vector) -> None:
+        """What a third replica had once: so a broken link, or a partial view, does not stop collection."""
+        if len(replica) != vector.REPLICA_BYTES or replica == self._engine.identity.replica:
+            return
+        mine = draft.state.peers.get(replica, Vector())
+        if draft.state.delivered.covers(had) and not mine.covers(had):
+            both = mine.copy()
+            both.update(had)
+            draft.set_peer(replica, both)

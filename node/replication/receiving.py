@@ -1,0 +1,287 @@
+"""What comes in of one keyspace: its opening, batches and full exchanges, acknowledgements.
+
+The question this answers: *may this be believed, and what do we hold then?* All of a message is checked before
+anything is changed; what is wrong with it ends the link, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from gossamer.crdt import Vector, path, vector
+
+from ..errors import Damaged, ProtocolError
+from . import batch, limits
+from .link import Link, Shared
+from .messages import DIGEST_BYTES, Ack, Ask, Batch, Message, Open, Tell, decode, encode, of_flat, replica_ids
+from .news import News
+from .registry import SYSTEM
+from .state import Bootstrap, State
+from .view import Draft
+
+if TYPE_CHECKING:
+    from .engine import Engine
+
+
+class Receiver:
+    """Applies what peers send, inside the writer's transaction."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._news = News(engine)
+
+    def on_open(self, drafts: Callable[[str], Draft], link: Link, message: Open) -> None:
+        name = message.keyspace
+        if not name or len(name.encode()) > limits.NAME_BYTES_MAX or not name.isprintable():
+            raise ProtocolError("open: a keyspace whose name is empty, too long or not printable")
+        if name in link.their_names or len(link.their_names) >= limits.KEYSPACES_MAX:
+            raise ProtocolError("open: a keyspace twice, or too many of them")
+        if len(message.digest) != DIGEST_BYTES:
+            raise ProtocolError("open: a digest of another length")
+        theirs, horizon = vector.decode(message.delivered), vector.decode(message.horizon)
+        resume = (
+            message.resume[1]
+            if message.resume and message.resume[0] == self._engine.identity.replica
+            else b""
+        )
+        if len(resume) > path.PATH_BYTES_MAX:
+            raise ProtocolError("open: it resumes beyond any path")
+        link.their_names.append(name)
+        early = (theirs, horizon, message.digest, message.whole, resume)
+        shared = link.shared.get(name)
+        if shared is None:
+            link.early[name] = early
+        else:
+            self._share(drafts(name), link, shared, early)
+
+    def _share(
+        self, draft: Draft, link: Link, shared: Shared, early: tuple[Vector, Vector, bytes, bool, bytes]
+    ) -> None:
+        """Both ends host the keyspace from here on."""
+        shared.quiet_state = None
+        shared.theirs, shared.their_horizon, shared.their_digest, shared.their_whole, shared.resume = early
+        self._prove(draft.state, link, shared.theirs)
+        if link.peer not in draft.state.peers:
+            draft.set_peer(link.peer, Vector())  # a joiner counts as a member from its hello
+
+    def _prove(self, state: State, link: Link, theirs: Vector) -> None:
+        """A peer that has more of our events than we made proves that we are a copy, or were rolled back."""
+        me = self._engine.identity.replica
+        if theirs.last(me) > state.delivered.last(me):
+            self._engine.is_disowned = (
+                f"member {link.hello.name if link.hello else '?'} has event {theirs.last(me)} of this node, "
+                f"which has made {state.delivered.last(me)}: its directory was copied or rolled back"
+            )
+            raise ProtocolError("events of mine that I never made")
+
+    def late_shares(self, drafts: Callable[[str], Draft]) -> None:
+        """Keyspaces that the peer opened before we did; called in a transaction, after our own Open went out."""
+        for link in self._engine.links.values():
+            for name in [n for n in link.early if n in link.shared]:
+                try:
+                    self._share(drafts(name), link, link.shared[name], link.early.pop(name))
+                except ProtocolError as error:
+                    self._engine.close(link, str(error))
+
+    @property
+    def has_late_shares(self) -> bool:
+        """Whether `late_shares` has something to do."""
+        return any(name in link.shared for link in self._engine.links.values() for name in link.early)
+
+    def in_keyspace(self, drafts: Callable[[str], Draft], link: Link, message: Message, now: float) -> None:
+        if not isinstance(message, Batch | Ack | Tell | Ask):
+            raise ProtocolError("parts inside parts")
+        if not 0 <= message.keyspace < len(link.their_names):
+            raise ProtocolError("a keyspace that the peer has not opened")
+        shared = link.shared.get(link.their_names[message.keyspace])
+        if shared is None or shared.theirs is None:
+            raise ProtocolError("a keyspace that is not shared on this link")
+        self._engine.heard[link.peer] = now
+        shared.quiet_state = None
+        draft = drafts(shared.name)
+        if isinstance(message, Ask):
+            shared.is_asked = True
+            return
+        ids = replica_ids(link.peer, self._engine.identity.replica, message.replicas)
+        gained = of_flat(message.gained, ids)
+        _grow(shared.theirs, gained)
+        self._prove(draft.state, link, shared.theirs)
+        if isinstance(message, Batch):
+            self._on_batch(draft, link, shared, message, gained)
+        elif isinstance(message, Ack):
+            self._on_ack(link, shared, message, now)
+        else:
+            self._news.on_tell(draft, link, shared, message)
+        self._note_peer(draft, link, shared)
+
+    def _on_batch(self, draft: Draft, link: Link, shared: Shared, message: Batch, gained: Vector) -> None:
+        theirs = shared.theirs
+        assert theirs is not None
+        content, ids = batch.unpack(message, link.peer, self._engine.identity.replica)
+        claim = batch.claim_of(message, ids, gained)
+        batch.check(content, theirs)
+        self._check_size(draft.state, theirs)
+        if claim is not None and not theirs.covers(claim):
+            raise ProtocolError("claim: beyond the sender's vector")
+        self._check_seals(shared.name, content, claim)
+        for cell_path in content.cells:
+            draft.cell(cell_path)  # a damaged cell is found here, before anything is changed
+        if message.staged is not None:
+            self._stage(draft, link, shared, message, is_last=claim is not None)
+        kept = draft.state.bootstrap, draft.state.debt.copy()
+        complete = None if message.full is None else self._begin_full(draft, link, shared, message)
+        is_repair = complete is not None and shared.is_repairing and theirs.covers(draft.state.delivered)
+        if message.staged is None or claim is not None:
+            is_part = message.staged is not None
+            try:
+                conflicted = batch.apply(draft, content, complete, is_repair=is_repair, is_part=is_part)
+            except Damaged:  # a cell that the sender does not have; nothing was put yet
+                draft.state.bootstrap, draft.state.debt = kept
+                raise
+            self._note_conflicts(shared.name, conflicted)
+        if complete is not None:
+            claim = self._advance_full(draft, message, complete)
+            shared.is_repairing = shared.is_repairing and claim is None
+        if claim is not None:
+            draft.state.delivered.update(claim)
+        shared.their_whole = True
+        shared.acks_due += 1
+
+    def _stage(self, draft: Draft, link: Link, shared: Shared, message: Batch, *, is_last: bool) -> None:
+        """Keep a part of a large batch on disk; with the last one, apply the others, which were checked as they came."""
+        if message.full is not None or (message.staged != 0 and not shared.staged):
+            raise ProtocolError("staged: a part without those before it")
+        key = link.id.to_bytes(8, "big")
+        if message.staged == 0:
+            draft.unstage(key)
+            shared.staged = 0
+        if not is_last:
+            draft.stage(key + shared.staged.to_bytes(8, "big"), encode(message))
+            shared.staged += 1
+            return
+        for raw in draft.staged(key):
+            part = decode(raw)
+            assert isinstance(part, Batch), "what is staged was checked"
+            held, _ = batch.unpack(part, link.peer, self._engine.identity.replica)
+            self._note_conflicts(shared.name, batch.apply(draft, held, is_part=True))
+            draft.spill()
+        draft.unstage(key)
+        shared.staged = 0
+
+    def _check_size(self, state: State, theirs: Vector) -> None:
+        """Both vectors together must stay one that peers take."""
+        mine = state.delivered.replicas()
+        others = theirs.replicas()
+        most = vector.REPLICAS_MAX
+        if len(mine) + len(others) > most and len({*mine, *others}) > most:
+            raise ProtocolError(f"gained: more than {most} replicas with those known here")
+
+    def _note_conflicts(self, keyspace: str, cell_paths: list[bytes]) -> None:
+        for cell_path in cell_paths:
+            self._engine.conflicts[keyspace] = self._engine.conflicts.get(keyspace, 0) + 1
+            self._engine.alarm(
+                f"keyspace {keyspace!r}: two payloads under one dot in {path.to_text(cell_path)}, so a replica id "
+                "was used twice; reads of it fail until it is written"
+            )
+
+    def _check_seals(self, keyspace: str, content: batch.Content, claim: Vector | None) -> None:
+        """What lies beyond the answers about a sealed id is refused whole, or the members would never agree on it.
+
+        The registry's own keyspace is exempt: the answers themselves travel in it.
+        """
+        if keyspace == SYSTEM:
+            return
+        for replica, seal in self._engine.registry.seals.items():
+            if self._engine.identity.name not in seal.answers:
+                continue
+            bound = seal.bound(keyspace)
+            dots = [d for c in content.cells.values() for d in c.dots() if d[0] == replica]
+            dots += [d for d in content.groups if d[0] == replica]
+            if any(d not in bound for d in dots) or (claim and not bound.covers(claim.only(replica))):
+                raise ProtocolError(
+                    f"events of {replica.hex()} beyond what the members answered for its seal"
+                )
+
+    def _begin_full(self, draft: Draft, link: Link, shared: Shared, message: Batch) -> batch.Complete:
+        full, state = message.full, draft.state
+        assert full is not None and shared.theirs is not None
+        if full.upto is not None and full.upto <= full.after:
+            raise ProtocolError("full: a range that is empty")
+        if link.peer > self._engine.identity.replica and self._is_sending_full(shared.name):
+            # Else three nodes could each wait, half done, for the next: a chain of such waits only leads to lower ids.
+            raise ProtocolError("full: this node is sending one itself, and a lower id goes first")
+        if max(len(full.after), len(full.upto or b"")) > path.PATH_BYTES_MAX:
+            raise ProtocolError("full: a range beyond any path")
+        horizon = vector.decode(full.horizon) if full.horizon else Vector()
+        if not shared.theirs.covers(horizon):
+            raise ProtocolError("full: a horizon beyond the sender's vector")
+        under_way = state.bootstrap
+        if under_way is None or under_way.sender != link.peer or under_way.reached != full.after:
+            if full.after or not full.horizon:
+                raise ProtocolError("full: it does not begin at the beginning")
+            is_first = not state.delivered.minus(state.delivered.only(self._engine.identity.replica))
+            under_way = Bootstrap(link.peer, vector.encode(shared.theirs), b"", is_first)
+            state.bootstrap = under_way
+        state.debt.update(horizon)
+        for other in (
+            self._engine.links.values()
+        ):  # what was being sent began from a vector that no longer says it all
+            if shared.name in other.shared and not state.is_whole:
+                other.shared[shared.name].exchange = None
+        return batch.Complete(full.after, full.upto, vector.decode(under_way.vector), state.debt)
+
+    def _is_sending_full(self, keyspace: str) -> bool:
+        exchanges = [
+            link.shared[keyspace].exchange for link in self._engine.links.values() if keyspace in link.shared
+        ]
+        return any(exchange is not None and exchange.is_full for exchange in exchanges)
+
+    def _advance_full(self, draft: Draft, message: Batch, complete: batch.Complete) -> Vector | None:
+        assert message.full is not None and draft.state.bootstrap is not None
+        if message.full.upto is None:
+            draft.state.bootstrap = None
+            return complete.vector
+        reached = message.full.upto
+        draft.state.bootstrap = msgspec.structs.replace(draft.state.bootstrap, reached=reached)
+        return None
+
+    def _on_ack(self, link: Link, shared: Shared, message: Ack, now: float) -> None:
+        if not 0 <= message.batches <= len(shared.unacked):
+            raise ProtocolError("ack: of batches that were not sent")
+        for _ in range(message.batches):
+            shared.unacked.popleft()
+        shared.their_whole = message.whole
+        link.progress_at = now
+        if shared.exchange is not None and shared.exchange.is_over and not shared.unacked:
+            shared.exchange = None
+
+    def _note_peer(self, draft: Draft, link: Link, shared: Shared) -> None:
+        """Once we have all that the peer had at some moment, remember that moment for stability."""
+        theirs, delivered = shared.theirs, draft.state.delivered
+        if theirs is None or not shared.their_whole:
+            return
+        if delivered.covers(theirs):
+            found: Vector | None = theirs
+            shared.snapshot = None
+        elif shared.snapshot is not None and delivered.covers(shared.snapshot):
+            found, shared.snapshot = shared.snapshot, theirs.copy()
+        else:
+            found = None
+            shared.snapshot = shared.snapshot or theirs.copy()
+        if found is not None and draft.state.peers.get(link.peer) != found:
+            draft.set_peer(link.peer, found.copy())
+
+
+def _grow(theirs: Vector, gained: Vector) -> None:
+    """Add what a peer's vector gained. `ProtocolError` if it then has more in it than a vector may."""
+    before = sum(len(theirs.intervals(replica)) for replica in gained.replicas())
+    theirs.update(gained)
+    if sum(len(theirs.intervals(replica)) for replica in gained.replicas()) <= before:
+        return
+    replicas = theirs.replicas()
+    intervals = sum(len(theirs.intervals(replica)) for replica in replicas) // 2
+    if len(replicas) > vector.REPLICAS_MAX or intervals > vector.INTERVALS_MAX:
+        raise ProtocolError(f"gained: a vector of {len(replicas)} replicas and {intervals} intervals")
