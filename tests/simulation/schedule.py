@@ -48,6 +48,9 @@ METHODS: dict[str, tuple[str, ...]] = {
 }
 ORACLE_OP = {("flag", "disable"): "remove"}
 
+Action = tuple[Callable[[], None], int]
+"""Something that may happen, and how often beside the others."""
+
 
 @dataclass
 class Outcome:
@@ -100,7 +103,7 @@ class Schedule:
         self.cluster.after_event = self.invariants.check
         self.removed: set[str] = set()
         self.forgotten: set[str] = set()
-        faults: list[tuple[Callable[[], None], int]] = [
+        faults: list[Action] = [
             (self.partition, 3),
             (self.heal, 3),
             (self.kill, 2),
@@ -114,7 +117,14 @@ class Schedule:
             (self.long_pause, 1),
         ]
         kept = [(what, weight) for what, weight in faults if self.rng.random() < 0.6]
-        self.actions = [(self.write, 12), (self.transact, 5), (self.pause, 8), *kept]
+        self.actions = [*self.work(), (self.pause, 8), *kept]
+
+    def work(self) -> list[Action]:
+        """What the nodes are asked to do, each with its weight; a schedule of another kind does more, or else."""
+        return [(self.write, 12), (self.transact, 5)]
+
+    def check_end(self) -> None:
+        """What a schedule of another kind demands once all nodes are equal."""
 
     def run(self) -> Outcome:
         """All steps, then heal and demand that all are equal, and equal to the oracle."""
@@ -309,7 +319,10 @@ class Schedule:
         """With nobody away, what is stable leaves no row, but for cells that wait to be swept."""
         state = node.core.state(KEYSPACE)
         engine = node.core.engine
-        if not engine.collectable(state, KEYSPACE).covers(state.delivered) or engine.may_return():
+        if (
+            not engine.duties.collectable(state, KEYSPACE).covers(state.delivered)
+            or engine.duties.may_return()
+        ):
             self.outcome.count("collection held back")
             return
         with node.core.store.snapshot() as views:
@@ -336,5 +349,6 @@ class Schedule:
                 break
         for node in self.alive():
             self._is_collected(node)
+        self.check_end()
         self.outcome.seen["checks"] = self.invariants.checks
         self.outcome.seen["sweeps"] = self.invariants.sweeps

@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 
+from .kinds import KINDS
 from .run import run
 
 ONCE_FAILED = {
@@ -39,6 +40,25 @@ def test_random_schedules(chunk: int) -> None:
     if SEEDS_EACH >= 40:  # or the chunk is too small for the rarer ones
         for what in ("event", "transaction", "partition", "kill", "storm", "join", "settled", "new identity"):
             assert seen[what] > 0, f"no {what} in {SEEDS_EACH} schedules: they test nothing of it"
+
+
+OTHER_KINDS = [kind for kind in KINDS if kind != "core"]
+SEEDS_OF_A_KIND = int(os.environ.get("GOSSAMER_SCHEDULES_OF_A_KIND", "40"))
+ONCE_FAILED_OF_A_KIND: dict[tuple[str, int], str] = {}
+"""(kind, seed) -> what it was."""
+
+
+@pytest.mark.parametrize(("kind", "seed"), ONCE_FAILED_OF_A_KIND, ids=str)
+def test_seeds_of_a_kind_that_once_failed(kind: str, seed: int) -> None:
+    run(seed, kind)
+
+
+@pytest.mark.parametrize("chunk", range(4))
+@pytest.mark.parametrize("kind", OTHER_KINDS)
+def test_random_schedules_of_a_kind(kind: str, chunk: int) -> None:
+    each = SEEDS_OF_A_KIND // 4
+    for seed in range(FIRST + chunk * each, FIRST + (chunk + 1) * each):
+        run(seed, kind)
 
 
 def test_a_seed_runs_the_same_twice() -> None:

@@ -1,0 +1,12 @@
+"""The kinds of random schedules: what else the nodes of a cluster may be asked to do under the same faults.
+
+``core`` is the writes of every type and transactions. Another kind is a subclass of `Schedule` in a file of its own
+that adds to ``work`` and asserts its promises after every event and in ``check_end``; so the seeds of the others
+stay what they were.
+"""
+
+from __future__ import annotations
+
+from .schedule import Schedule
+
+KINDS: dict[str, type[Schedule]] = {"core": Schedule}
