@@ -17,7 +17,7 @@ from gossamer.backend import make_op
 from gossamer.crdt import path
 from gossamer.opening import open_replica
 from gossamer.replica import DEFAULT
-from gossamer.replication.messages import Batch, Part, decode
+from gossamer.replication.messages import Batch, Deflated, Part, decode
 from gossamer.turns import Connected, Disconnected, Input, Instant, Received, Send, Tick, Write
 
 LINK = 1
@@ -108,7 +108,9 @@ class Pair:
     def batch_bytes(self, side: int = 0) -> int:
         """Of the batches that a side sent since `connect`: not of acknowledgements and news."""
         return sum(
-            len(body) for by, body in self.messages if by == side and isinstance(decode(body), (Batch, Part))
+            len(body)
+            for by, body in self.messages
+            if by == side and isinstance(decode(body), (Batch, Deflated, Part))
         )
 
     def _exchange(self) -> bool:

@@ -18,7 +18,7 @@ from gossamer.crdt import EMPTY, Cell, Dot, MalformedError, Vector, check_cell, 
 from gossamer.crdt import cell as cells
 
 from ..errors import ProtocolError
-from .messages import Batch, Numbering, of_flat, replica_ids
+from .messages import Batch, Numbering, of_flat
 from .view import Draft, View
 
 _RIVALS_MAX = 64
@@ -106,9 +106,8 @@ def pack(content: Content, numbering: Numbering) -> tuple[list[bytes], list[list
     return flat, groups
 
 
-def unpack(message: Batch, sender: bytes, receiver: bytes) -> tuple[Content, list[bytes]]:
-    """The content of a message, checked in every part, and its table of replica ids."""
-    ids = replica_ids(sender, receiver, message.replicas)
+def unpack(message: Batch, ids: list[bytes]) -> Content:
+    """The content of a message, checked in every part; ``ids`` are those that its numbers stand for."""
 
     def replica_of(number: object) -> bytes:
         if type(number) is not int or not 0 <= number < len(ids):
@@ -131,7 +130,7 @@ def unpack(message: Batch, sender: bytes, receiver: bytes) -> tuple[Content, lis
         raise MalformedError("cells: a path is there twice")
     for group in message.groups:
         content.groups[_group_dot(group, ids)] = [_path_at(paths, at) for at in group[2:]]
-    return content, ids
+    return content
 
 
 def _group_dot(group: list[int], ids: list[bytes]) -> Dot:
@@ -253,6 +252,27 @@ def stripped(cell: Cell) -> Cell:
     another node may still have them when a write that did not see them arrives there.
     """
     return cells.make(cell.live, cell.floors()) if cell.live else EMPTY
+
+
+def only_own_event(content: Content, sender: bytes) -> Vector | None:
+    """The event of the sender that the batch's one cell shows; None if there is not exactly one such cell."""
+    if len(content.cells) != 1:
+        return None
+    (cell,) = content.cells.values()
+    own = cells.own_entry(cell, sender)
+    return None if own is None else Vector({sender: (own.seq, own.seq)})
+
+
+def gained_of(message: Batch, content: Content, ids: list[bytes]) -> Vector:
+    """What the sender's vector gained. `MalformedError` if it does not say."""
+    if message.gained is True:
+        gained = only_own_event(content, ids[0])
+        if gained is None:
+            raise MalformedError("gained: the event of one cell is wanted, and there is none")
+        return gained
+    if message.gained is False:
+        raise MalformedError("gained: a vector is wanted")
+    return of_flat(message.gained, ids)
 
 
 def claim_of(message: Batch, ids: list[bytes], gained: Vector) -> Vector | None:

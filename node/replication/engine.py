@@ -27,6 +27,7 @@ from .messages import (
     NUMBERS,
     VERSION,
     Batch,
+    Deflated,
     Hello,
     Message,
     Numbering,
@@ -34,7 +35,9 @@ from .messages import (
     Part,
     Refuse,
     decode,
+    deflate,
     encode,
+    plain,
 )
 from .receiving import Receiver
 from .registry import SYSTEM, Registry
@@ -183,6 +186,7 @@ class Engine:
             if whole is None:
                 return
             message = whole
+        message = plain(message)
         if isinstance(message, Refuse):
             self._handshake.on_refuse(link, message)
         elif isinstance(message, Open):
@@ -200,7 +204,7 @@ class Engine:
             return None
         message = decode(bytes(link.parts))
         link.parts.clear()
-        if not isinstance(message, Batch):
+        if not isinstance(message, Batch | Deflated):
             raise ProtocolError("only a batch may come in parts")
         return message
 
@@ -284,7 +288,9 @@ class Engine:
     def _numbered(self, link: Link, message: Message) -> bytes:
         message = msgspec.structs.replace(message, number=link.next_out)
         link.next_out = (link.next_out + 1) % NUMBERS
-        return encode(message)
+        encoded = encode(message)
+        shorter = deflate(message, encoded) if isinstance(message, Batch) else None
+        return encoded if shorter is None else encode(shorter)
 
     def numbering(self, link: Link) -> Numbering:
         """The replica numbers of a message to the peer of ``link``."""

@@ -9,6 +9,8 @@ PARTS_BYTES_MAX = 32 * 1024 * 1024
 """Bytes of one message that comes in parts; a single cell may be larger than a batch of several."""
 BATCH_BYTES_TARGET = 128 * 1024
 """Bytes at which a batch is sent, whole events permitting. Larger ones hold the writer longer, for less overhead."""
+DEFLATE_BYTES_MIN = 256
+"""Bytes of a batch from which on it is deflated: about a millisecond for each 100 KiB. Shorter ones gain nothing."""
 WINDOW_BYTES = 1024 * 1024
 """Bytes sent and not acknowledged, a keyspace and link. Bounds what a slow peer makes us hold; larger fills a long pipe."""
 WINDOW_BATCHES = 32

@@ -1,4 +1,4 @@
-"""What two nodes say to each other: eight messages, as msgpack arrays, numbered a link.
+"""What two nodes say to each other: nine messages, as msgpack arrays, numbered a link.
 
 The question this answers: *are these bytes a message, and what does it say?* Decoding is typed and bounded, so
 that hostile bytes cost at most a few times their own size. The number of a message counts up mod 128: a
@@ -8,12 +8,15 @@ sent whatever the network does.
 
 from __future__ import annotations
 
+import zlib
 from typing import Annotated, TypeAlias
 
 import msgspec
 from msgspec import Meta
 
 from gossamer.crdt import MalformedError, Vector, vector
+
+from . import limits
 
 VERSION = 1
 """Of this protocol. A peer of another one is refused at hello."""
@@ -53,14 +56,15 @@ class Batch(msgspec.Struct, array_like=True, frozen=True, tag=2):
 
     number: int
     keyspace: int
-    replicas: bytes
-    """Replica ids, eight bytes each, that numbers from 2 up stand for; 0 is the sender, 1 the receiver."""
-    gained: list[int]
-    """What my delivered vector gained since I last told it: every context here lies within the sum."""
+    gained: list[int] | bool
+    """What my delivered vector gained since I last told it: every context here lies within the sum. True: the one
+    event of mine that the one cell here shows, which is what most messages say."""
     claim: list[int] | bool
     """At the end of an exchange, what you have delivered now beside what the cells show; True: `gained`."""
     cells: list[bytes]
     """path, cell, path, cell, …"""
+    replicas: bytes = b""
+    """Replica ids, eight bytes each, that numbers from 2 up stand for; 0 is the sender, 1 the receiver."""
     groups: list[Annotated[list[int], Meta(min_length=3)]] = []
     """Events over several cells: ``[replica, seq, index of a cell here, …]``."""
     full: Full | None = None
@@ -128,17 +132,65 @@ class Refuse(msgspec.Struct, array_like=True, frozen=True, tag=7):
     reason: str
 
 
+class Deflated(msgspec.Struct, array_like=True, frozen=True, tag=8):
+    """A batch, deflated (RFC 1951, in the wrapping of RFC 1950): paths, stamps and frames of many cells are alike."""
+
+    number: int
+    size: int
+    """Bytes of the batch's message once inflated; checked before and after."""
+    data: bytes
+
+
 REFUSALS = ("version", "cluster", "clone", "forgotten", "rollback")
 
-Message: TypeAlias = Hello | Open | Batch | Ack | Tell | Part | Ask | Refuse
+Message: TypeAlias = Hello | Open | Batch | Ack | Tell | Part | Ask | Refuse | Deflated
 
+_DEFLATE_LEVEL = 1
+"""Level 9 is no smaller on cells, and takes several times as long."""
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
 
 
+_BATCH_TAG = 2
+_BATCH_REST: tuple[object, ...] = (b"", [], None, None)
+"""Defaults of a batch's last fields. They are left out: in a message about one small cell they are a tenth of it."""
+
+
 def encode(message: Message) -> bytes:
     """The bytes of a message."""
-    return _ENCODER.encode(message)
+    if type(message) is not Batch:
+        return _ENCODER.encode(message)
+    fields = [_BATCH_TAG, *msgspec.structs.astuple(message)]
+    for default in reversed(_BATCH_REST):
+        if fields[-1] != default:
+            break
+        del fields[-1]
+    return _ENCODER.encode(fields)
+
+
+def deflate(batch: Batch, encoded: bytes) -> Deflated | None:
+    """A batch in fewer bytes; None if it is too short for that, or random throughout."""
+    if len(encoded) < limits.DEFLATE_BYTES_MIN:
+        return None
+    data = zlib.compress(encoded, _DEFLATE_LEVEL)
+    return Deflated(batch.number, len(encoded), data) if len(data) + 16 < len(encoded) else None
+
+
+def inflate(message: Deflated) -> Batch:
+    """The batch of `deflate`. `MalformedError` for anything else, after at most ``size`` bytes of work."""
+    if not 0 < message.size <= limits.PARTS_BYTES_MAX:
+        raise MalformedError(f"deflated: {message.size} bytes, at most {limits.PARTS_BYTES_MAX} are possible")
+    inflater = zlib.decompressobj()
+    try:
+        data = inflater.decompress(message.data, message.size)
+    except zlib.error as error:
+        raise MalformedError(f"deflated: {error}") from None
+    if len(data) != message.size or not inflater.eof or inflater.unused_data:
+        raise MalformedError("deflated: not as long as it says")
+    batch = decode(data)
+    if not isinstance(batch, Batch):
+        raise MalformedError("deflated: only a batch may be")
+    return batch
 
 
 def decode(data: bytes) -> Message:
@@ -147,6 +199,11 @@ def decode(data: bytes) -> Message:
         return _DECODER.decode(data)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise MalformedError(f"message: {error}") from None
+
+
+def plain(message: Message) -> Message:
+    """The message itself, or the batch that was deflated in it."""
+    return inflate(message) if isinstance(message, Deflated) else message
 
 
 class Numbering:

@@ -105,23 +105,36 @@ class Receiver:
         if isinstance(message, Ask):
             shared.is_asked = True
             return
-        ids = replica_ids(link.peer, self._engine.identity.replica, message.replicas)
-        gained = of_flat(message.gained, ids)
+        content, ids = (
+            batch.Content(),
+            replica_ids(link.peer, self._engine.identity.replica, message.replicas),
+        )
+        if isinstance(message, Batch):
+            content = batch.unpack(message, ids)
+            gained = batch.gained_of(message, content, ids)
+        else:
+            gained = of_flat(message.gained, ids)
         _grow(shared.theirs, gained)
         self._prove(draft.state, link, shared.theirs)
         if isinstance(message, Batch):
-            self._on_batch(draft, link, shared, message, gained)
+            self._on_batch(draft, link, shared, message, content, batch.claim_of(message, ids, gained))
         elif isinstance(message, Ack):
             self._on_ack(link, shared, message, now)
         else:
             self._news.on_tell(draft, link, shared, message)
         self._note_peer(draft, link, shared)
 
-    def _on_batch(self, draft: Draft, link: Link, shared: Shared, message: Batch, gained: Vector) -> None:
+    def _on_batch(
+        self,
+        draft: Draft,
+        link: Link,
+        shared: Shared,
+        message: Batch,
+        content: batch.Content,
+        claim: Vector | None,
+    ) -> None:
         theirs = shared.theirs
         assert theirs is not None
-        content, ids = batch.unpack(message, link.peer, self._engine.identity.replica)
-        claim = batch.claim_of(message, ids, gained)
         batch.check(content, theirs)
         self._check_size(draft.state, theirs)
         if claim is not None and not theirs.covers(claim):
@@ -165,7 +178,8 @@ class Receiver:
         for raw in draft.staged(key):
             part = decode(raw)
             assert isinstance(part, Batch), "what is staged was checked"
-            held, _ = batch.unpack(part, link.peer, self._engine.identity.replica)
+            ids = replica_ids(link.peer, self._engine.identity.replica, part.replicas)
+            held = batch.unpack(part, ids)
             self._note_conflicts(shared.name, batch.apply(draft, held, is_part=True))
             draft.spill()
         draft.unstage(key)

@@ -183,8 +183,9 @@ class Sender:
         cells, groups = batch.pack(gathering.content, numbering)
         staged = int(not exchange.is_first) if exchange.is_staged else None
         exchange.is_first = False
-        gained = numbering.flat(gain)
-        message = Batch(0, shared.number, numbering.table(), gained, claim, cells, groups, full, staged)
+        is_plain = gain == batch.only_own_event(gathering.content, self._engine.identity.replica)
+        gained = True if is_plain else numbering.flat(gain)
+        message = Batch(0, shared.number, gained, claim, cells, numbering.table(), groups, full, staged)
         shared.unacked.append(gathering.content.size)
         return message
 

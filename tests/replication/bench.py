@@ -66,7 +66,7 @@ def batch_of(
     numbering = Numbering(sender, ME)
     flat, packed_groups = batch.pack(batch.Content(cells, groups or {}), numbering)
     flat_gain = numbering.flat(gained or Vector())
-    return Batch(0, DEFAULT, numbering.table(), flat_gain, claim, flat, packed_groups, full)
+    return Batch(0, DEFAULT, flat_gain, claim, flat, numbering.table(), packed_groups, full)
 
 
 def tell(gained: list[int], table: bytes = b"", **more: Any) -> messages.Tell:
@@ -101,7 +101,7 @@ class Bench:
         while effects := self.replica.outbox(Instant(1_700_000_000_000_000, self.mono)):
             for effect in effects:
                 if isinstance(effect, Send):
-                    self.sent.setdefault(effect.link, []).append(messages.decode(effect.body))
+                    self.sent.setdefault(effect.link, []).append(messages.plain(messages.decode(effect.body)))
                 elif isinstance(effect, Close):
                     self.closed[effect.link] = effect.reason
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gossamer.crdt import codec, path, vector
-from gossamer.replication.batch import unpack
+from gossamer.replication.batch import gained_of, unpack
 from gossamer.replication.messages import (
     Ack,
     Ask,
@@ -77,7 +77,7 @@ class Reader:
         sender, receiver = self._ids[heard.sender], self._ids[heard.receiver]
         ids = replica_ids(sender, receiver, message.replicas)
         where = self._keyspace(heard, message.keyspace)
-        gained = f"gained {self._vector(of_flat(message.gained, ids))}"
+        gained = f"gained {self._vector(self._gained(message, ids))}"
         match message:
             case Ack():
                 return f"ack {where}: {message.batches} more, {gained}"
@@ -87,13 +87,18 @@ class Reader:
                 return f"tell {where}: {gained}{digest}{''.join(', ' + p for p in peers)}"
         return f"batch {where}: {gained}, claims {self._claim(message, ids)}" + self._content(message, ids)
 
+    def _gained(self, message: Batch | Ack | Tell, ids: list[bytes]) -> vector.Vector:
+        if isinstance(message, Batch):
+            return gained_of(message, unpack(message, ids), ids)
+        return of_flat(message.gained, ids)
+
     def _claim(self, message: Batch, ids: list[bytes]) -> str:
         if isinstance(message.claim, bool):
             return "what it gained" if message.claim else "nothing yet"
         return self._vector(of_flat(message.claim, ids))
 
     def _content(self, message: Batch, ids: list[bytes]) -> str:
-        content, _ = unpack(message, ids[0], ids[1])
+        content = unpack(message, ids)
         full = message.full
         lines = (
             [

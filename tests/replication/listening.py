@@ -33,7 +33,7 @@ class Listener:
     def _send(self, wire: Any, index: int, body: bytes) -> None:
         other = wire.ends[1 - wire.ends.index(index)]
         nodes = self._cluster.nodes
-        message = messages.decode(body)
+        message = messages.plain(messages.decode(body))
         at = self._cluster.clock.now
         self.heard.append(Heard(at, nodes[index].name, nodes[other].name, message, len(body), body))
         self._honest(wire, index, body)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import tracemalloc
+import zlib
 from typing import Any
 
 import msgspec
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 
 from gossamer.crdt import Cell, Entry, Vector, path, vector
 from gossamer.replication import limits, messages
-from gossamer.replication.messages import Ack, Ask, Batch, Full, Hello, Message, Open, Part, Refuse
+from gossamer.replication.messages import Ack, Ask, Batch, Deflated, Full, Hello, Message, Open, Part, Refuse
 from gossamer.turns import Connected, Received, Tick
 
 from .bench import (
@@ -54,7 +55,14 @@ def opening(delivered: Any = None, **more: Any) -> Open:
 
 
 def raw_batch(cells: list[bytes], **more: Any) -> Batch:
-    return msgspec.structs.replace(Batch(0, DEFAULT, b"", [], False, cells), **more)
+    return msgspec.structs.replace(Batch(0, DEFAULT, [], False, cells), **more)
+
+
+LONG = messages.encode(raw_batch([b"x" * 5000, b"x" * 5000]))
+
+
+def deflated(data: bytes, size: int | None = None, behind: bytes = b"") -> Deflated:
+    return Deflated(0, len(data) if size is None else size, zlib.compress(data) + behind)
 
 
 def a_cell(shape: Any, cell_path: bytes = R) -> Batch:
@@ -88,7 +96,7 @@ BAD: dict[str, tuple[Message | bytes, str]] = {
     "B3 a million empty lists for a cell": (a_cell(b"\xdd\x00\x0f\x00\x00" + b"\x90" * 0xF0000), "cell: "),
     "B3 a million empty entries": (a_cell(b"\x91\xdd\x00\x0f\x00\x00" + b"\x90" * 0xF0000), "cell: "),
     "B3 a million empty events": (
-        b"\x9a\x02\x07\x01\xc4\x00\x90\xc2\x90\xdd\x00\x0f\x00\x00" + b"\x90" * 0xF0000 + b"\xc0",
+        b"\x98\x02\x07\x01\x90\xc2\x90\xc4\x00\xdd\x00\x0f\x00\x00" + b"\x90" * 0xF0000,
         "message: ",
     ),
     "B3 a vector of empty lists": (
@@ -97,6 +105,21 @@ BAD: dict[str, tuple[Message | bytes, str]] = {
         ),
         "vector: ",
     ),
+    "B2 a deflated batch longer than it says": (deflated(LONG, size=1000), "deflated: not as long"),
+    "B2 a deflated batch shorter than it says": (deflated(LONG, size=len(LONG) + 1), "deflated: not as long"),
+    "B2 a deflated batch that says too much": (deflated(LONG, size=33 * 1024 * 1024), "deflated: "),
+    "B2 a deflated batch of no size": (deflated(LONG, size=-1), "deflated: "),
+    "B2 a bomb of zeros": (deflated(bytes(32 * 1024 * 1024)), "message: "),
+    "B2 something behind a deflated batch": (deflated(LONG, behind=b"x"), "deflated: not as long"),
+    "B2 what is not deflated": (Deflated(0, 10, b"not deflated"), "deflated: "),
+    "B2 deflated, but no batch": (deflated(messages.encode(Ask(0, 1))), "deflated: only a batch"),
+    "B2 deflated twice": (deflated(messages.encode(deflated(LONG))), "deflated: only a batch"),
+    "B4 a gain of the one cell that is not there": (raw_batch([], gained=True), "gained: "),
+    "B4 a gain of the one cell of another": (
+        raw_batch(batch_of({R: register("x", 1, ME)}).cells, gained=True),
+        "gained: ",
+    ),
+    "B4 no gain at all": (raw_batch([], gained=False), "gained: "),
     "B3 a table of too many replicas": (tell([], many_replicas(10_001)), "replicas: "),
     "B3 a replica twice in the table": (tell([], THIRD * 2), "replicas: "),
     "B3 more replicas than a vector may have": (

@@ -43,7 +43,7 @@ def claim_gaps(patch: pytest.MonkeyPatch) -> None:
 
     def everything_below(message: Any, ids: list[bytes]) -> Vector:
         out = Vector()
-        for cell in batch.unpack(message, ids[0], ids[1])[0].cells.values():
+        for cell in batch.unpack(message, ids).cells.values():
             for replica, seq in cell.context().items():
                 out.add(replica, 1, seq)
         return out
