@@ -6,7 +6,7 @@ No I/O, no clock (time is an argument), no threads.
 from . import cell, codec, path, register_lww, values, vector
 from .cell import EMPTY, Cell, Dead, Dot, Entry, Event, join
 from .celltype import Args, CellType, Write, remove
-from .errors import MalformedError
+from .errors import MalformedError, UnseenError
 from .types import TYPES, check_cell, register_type, type_at
 from .vector import Vector
 
@@ -21,6 +21,7 @@ __all__ = [
     "Entry",
     "Event",
     "MalformedError",
+    "UnseenError",
     "Vector",
     "Write",
     "cell",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from . import values
-from .cell import Cell, Event, supersede
+from .cell import Cell, Dot, Event, supersede
 from .errors import MalformedError
 
 Args = tuple[Any, ...]
@@ -44,6 +44,16 @@ class CellType:
         """Whether the cell shows in ``keys()``, ``items()`` and a map's value."""
         return not cell.says_nothing
 
+    def version(self, cell: Cell) -> Any:
+        """What stands in the cell, as dots: another after each write that a reader could notice."""
+        return tuple((entry.replica, entry.seq) for entry in cell.live)
+
+    def expected(self, version: object) -> Any:
+        """A version as `version` gives it, from a caller or a message. `TypeError` for anything else."""
+        if not isinstance(version, list | tuple):
+            raise TypeError("expect: the dots that stand are wanted")
+        return tuple(dot(item) for item in version)
+
     def check(self, payload: bytes) -> None:
         """`MalformedError` for a payload that this type never writes; an empty one says *removed* or *off*."""
         raise NotImplementedError(self.kind)
@@ -66,6 +76,25 @@ def one_value(kind: str, method: str, args: Args) -> tuple[bytes]:
     if len(args) != 1:
         raise TypeError(f"{kind}.{method} takes one value, {len(args)} given")
     return (values.encode(args[0]),)
+
+
+def context(seen: object) -> dict[bytes, int]:
+    """What a read saw, replica -> seq, from a dict or from the pairs that a message carries."""
+    try:
+        pairs: dict[bytes, int] = dict(seen)  # type: ignore[call-overload]  # whatever it is, dict() judges it
+    except (TypeError, ValueError):
+        raise TypeError("seen: the context of a read is wanted") from None
+    if not all(type(r) is bytes and type(seq) is int for r, seq in pairs.items()):
+        raise TypeError("seen: the context of a read is wanted")
+    return pairs
+
+
+def dot(version: object) -> Dot:
+    """The version of one write, from a caller or from the pair that a message carries."""
+    match version:
+        case (bytes(replica), int(seq)) if type(seq) is int:
+            return replica, seq
+    raise TypeError(f"expect: the version of a read is wanted, not {version!r:.100}")
 
 
 def whole(name: str, number: object) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 
 from . import values
 from .cell import Cell, Event, assign, own_entry
-from .celltype import Args, CellType, Write, one_value, remove
+from .celltype import Args, CellType, Write, context, one_value, remove
 from .errors import MalformedError
 
 
@@ -64,14 +64,3 @@ class RegisterMV(CellType):
             raise MalformedError("mv_register: values are not in order")
         for item in items:
             values.decode(item)
-
-
-def context(seen: object) -> dict[bytes, int]:
-    """What a read saw, replica -> seq, from a dict or from the pairs that a message carries."""
-    try:
-        pairs: dict[bytes, int] = dict(seen)  # type: ignore[call-overload]  # whatever it is, dict() judges it
-    except (TypeError, ValueError):
-        raise TypeError("seen: the context of a read is wanted") from None
-    if not all(type(r) is bytes and type(seq) is int for r, seq in pairs.items()):
-        raise TypeError("seen: the context of a read is wanted")
-    return pairs

@@ -28,6 +28,7 @@ from .errors import (
     StoreFailed,
     StoreFull,
     Unreachable,
+    VersionMismatch,
 )
 from .handles import Keyspace, Transaction
 from .limits import LinkTiming
@@ -58,6 +59,7 @@ __all__ = [
     "StoreFull",
     "Transaction",
     "Unreachable",
+    "VersionMismatch",
     "aopen",
     "connect",
     "open",

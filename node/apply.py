@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from gossamer.crdt import Cell, Event, path, type_at
+from gossamer.crdt import Cell, CellType, Event, UnseenError, path, type_at
 
-from .backend import CLEAR, Op
-from .errors import LimitExceeded
+from .backend import CLEAR, EXPECT, Op
+from .errors import LimitExceeded, VersionMismatch
 from .limits import TRANSACTION_BYTES_MAX, TRANSACTION_CELLS_MAX, TRANSACTION_OPS_MAX
 
 Load = Callable[[bytes], Cell]
@@ -23,7 +23,7 @@ def expand(ops: Sequence[Op], scan: Scan, load: Load, event: Event) -> dict[byte
 
     ``load`` gives the cell at a path, ``scan`` the cells under a prefix in path order; only `CLEAR` scans.
     `LimitExceeded` for more than an event may hold; `TypeError` or `ValueError` for a write that its cell
-    refuses. A conflicted cell may be written: the writes of one replica supersede both rivals.
+    refuses; `VersionMismatch` for a cell that is not as expected. A conflicted cell may be written: the writes of one replica supersede both rivals.
     """
     if len(ops) == 1 and ops[0].method != CLEAR:
         op = ops[0]
@@ -38,7 +38,24 @@ def write(op: Op, cell: Cell, event: Event) -> Cell:
     cell_type = type_at(op.path)
     if cell_type is None:
         raise ValueError(f"{path.to_text(op.path)}: this build has no such type")
-    return cell_type.write(cell, op.method, op.args, event)
+    if op.method == EXPECT:
+        return _as_expected(op, cell, cell_type)
+    try:
+        return cell_type.write(cell, op.method, op.args, event)
+    except UnseenError:
+        raise VersionMismatch(
+            f"{path.to_text(op.path)}: this node has written it since it was read, and a node keeps one value: "
+            "read it again"
+        ) from None
+
+
+def _as_expected(op: Op, cell: Cell, cell_type: CellType) -> Cell:
+    (wanted,) = op.args
+    if cell_type.version(cell) != wanted:
+        raise VersionMismatch(
+            f"{path.to_text(op.path)}: it was written since it was read; nothing is written now"
+        )
+    return cell
 
 
 def shows(cell_path: bytes, cell: Cell) -> bool:

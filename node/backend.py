@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -10,11 +10,13 @@ import msgspec
 from gossamer.crdt import Cell, Dot, path, type_at
 
 CLEAR = "clear"
-"""The one method that is not a type's: remove every cell that the writer sees at or under a path."""
+"""Not a type's method: remove every cell that the writer sees at or under a path."""
+EXPECT = "expect"
+"""Not a type's method: write nothing of the event, and raise `VersionMismatch`, unless the cell is at a version."""
 
 
 class Op(msgspec.Struct, frozen=True):
-    """One write: a method of the type of the cell at ``path``, or `CLEAR` for a whole range of them."""
+    """One write: a method of the type of the cell at ``path``, `CLEAR` for a whole range, or the condition `EXPECT`."""
 
     path: bytes
     method: str
@@ -32,7 +34,20 @@ def make_op(cell_path: bytes, method: str, raw: Sequence[Any] = ()) -> Op:
     cell_type = type_at(cell_path)
     if cell_type is None:
         raise ValueError(f"{path.to_text(cell_path)}: this build has no such type")
+    if method == EXPECT:
+        return Op(cell_path, EXPECT, (cell_type.expected(*raw),), tuple(raw))
     return Op(cell_path, method, cell_type.prepare(method, tuple(raw)), tuple(raw))
+
+
+def expect(cell_path: bytes, cell: Cell) -> Op:
+    """The condition that the cell is still at the version that ``cell`` is."""
+    cell_type = type_at(cell_path)
+    assert cell_type is not None, "whoever read it knows its type"
+    return make_op(cell_path, EXPECT, (cell_type.version(cell),))
+
+
+Change = Callable[[Cell], Sequence[Op]]
+"""What to write to a cell, given the cell as it is then. It may be called more than once."""
 
 
 class Backend(Protocol):
@@ -50,6 +65,13 @@ class Backend(Protocol):
     def write(self, keyspace: str, ops: Sequence[Op]) -> Dot | None:
         """Commit the ops as one event; its dot, or None if there was nothing to write."""
 
+    def update(self, keyspace: str, cell_path: bytes, change: Change) -> Dot | None:
+        """Commit what ``change`` makes of the cell, as one event; nothing can come between the read and the write.
+
+        What ``change`` raises is raised, and nothing is written. A remote node cannot call it: there the cell is read,
+        and the write is conditional, and repeated until it succeeds.
+        """
+
     async def acell(self, keyspace: str, cell_path: bytes) -> Cell:
         """`cell`, for a backend where a read waits on a network."""
 
@@ -58,3 +80,6 @@ class Backend(Protocol):
 
     async def awrite(self, keyspace: str, ops: Sequence[Op]) -> Dot | None:
         """`write`, awaited."""
+
+    async def aupdate(self, keyspace: str, cell_path: bytes, change: Change) -> Dot | None:
+        """`update`, awaited."""

@@ -12,6 +12,7 @@
     ├── StateError                the node cannot do this now
     │   ├── NotReady              its first bootstrap is under way
     │   ├── Closed                it is closed, or not opened yet, or this is a forked child
+    │   ├── VersionMismatch       it was written since it was read: the conditional write wrote nothing
     │   └── Conflicted            two payloads under one dot: some identity was used twice
     ├── LimitExceeded             a transaction beyond its limits (a ValueError as well)
     ├── ListenError               the address to listen on is taken or wrong
@@ -65,6 +66,10 @@ class NotReady(StateError):
 
 class Closed(StateError):
     """The node is closed, was not opened yet, or belongs to the parent of this forked process."""
+
+
+class VersionMismatch(StateError):
+    """It was written since it was read, so the conditional write wrote nothing: read again, and decide again."""
 
 
 class Conflicted(StateError):

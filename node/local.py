@@ -9,10 +9,11 @@ from typing import Any, cast
 from gossamer.crdt import Cell, Dot
 
 from . import admin
-from .backend import Op
+from .backend import Change, Op
+from .changing import ChangeFailed, Changing
 from .limits import PAGE_CELLS
 from .replication.registry import SYSTEM
-from .turns import Core, Effect, Instant, Write
+from .turns import Core, Effect, Instant, Update, Write
 from .writer import Writer
 
 
@@ -63,6 +64,28 @@ class LocalBackend:
     async def awrite(self, keyspace: str, ops: Sequence[Op]) -> Dot | None:
         try:
             return cast(Dot | None, await self.writer.asubmit(Write(_writable(keyspace), ops)))
+        except KeyError:
+            raise _not_hosted(keyspace) from None
+
+    def update(self, keyspace: str, cell_path: bytes, change: Change) -> Dot | None:
+        changing = Changing(change)
+        ticket = self.writer.submit(Update(_writable(keyspace), cell_path, changing))
+        try:
+            return cast(Dot | None, ticket.result())
+        except ChangeFailed:
+            raise changing.raised() from None
+        except KeyError:
+            raise _not_hosted(keyspace) from None
+
+    async def aupdate(self, keyspace: str, cell_path: bytes, change: Change) -> Dot | None:
+        changing = Changing(change)
+        try:
+            return cast(
+                Dot | None,
+                await self.writer.asubmit(Update(_writable(keyspace), cell_path, changing)),
+            )
+        except ChangeFailed:
+            raise changing.raised() from None
         except KeyError:
             raise _not_hosted(keyspace) from None
 

@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterator, Sequence
 from gossamer.crdt import EMPTY, Cell, Dot, Event, join, path
 
 from .apply import expand
-from .backend import Op
+from .backend import Change, Op
+from .changing import ChangeFailed, Changing, check_outside
 
 
 def _wall() -> int:
@@ -64,6 +65,7 @@ class MemoryBackend:
             return iter(self._table(keyspace).under(prefix))
 
     def write(self, keyspace: str, ops: Sequence[Op]) -> Dot | None:
+        check_outside()
         with self._lock:
             table = self._table(keyspace)
             event = Event(self._replica, table.seq + 1, self._clock())
@@ -74,6 +76,15 @@ class MemoryBackend:
                 table.put(cell_path, cell)
             table.seq = event.seq
             return event.replica, event.seq
+
+    def update(self, keyspace: str, cell_path: bytes, change: Change) -> Dot | None:
+        check_outside()
+        changing = Changing(change)
+        with self._lock:
+            try:
+                return self.write(keyspace, changing(self.cell(keyspace, cell_path)))
+            except ChangeFailed:
+                raise changing.raised() from None
 
     def merge(self, other: MemoryBackend) -> None:
         """Take in all that ``other``, which must be of another replica, has: what gossip would bring here.
@@ -94,3 +105,6 @@ class MemoryBackend:
 
     async def awrite(self, keyspace: str, ops: Sequence[Op]) -> Dot | None:
         return self.write(keyspace, ops)
+
+    async def aupdate(self, keyspace: str, cell_path: bytes, change: Change) -> Dot | None:
+        return self.update(keyspace, cell_path, change)

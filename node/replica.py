@@ -17,6 +17,7 @@ from gossamer.crdt import Cell, Dot, Event, Vector
 
 from .apply import expand
 from .backend import Op
+from .changing import ChangeFailed
 from .errors import GossamerError, NotReady, StoreError
 from .replication import limits, registry
 from .replication.engine import Engine, Identity
@@ -33,6 +34,7 @@ from .turns import (
     Received,
     Result,
     Tick,
+    Update,
     Write,
 )
 
@@ -114,7 +116,7 @@ class Replica:
                     self.engine.receiver.late_shares(drafts)
                 results: list[Result] = [None] * len(inputs)
                 # Writes first: a message may prove that this replica id must not be used any more.
-                for at in sorted(range(len(inputs)), key=lambda i: not isinstance(inputs[i], Write)):
+                for at in sorted(range(len(inputs)), key=lambda i: not isinstance(inputs[i], Write | Update)):
                     results[at] = self._take(drafts, inputs[at], now)
         except StoreError:
             self.engine.close_all("the store failed")
@@ -145,6 +147,12 @@ class Replica:
                 try:
                     return self._commit(drafts(one.keyspace), one.ops, now)
                 except (TypeError, ValueError, GossamerError, KeyError) as error:
+                    return error
+            case Update():
+                try:
+                    draft = drafts(one.keyspace)
+                    return self._commit(draft, one.change(draft.cell(one.path)), now)
+                except (TypeError, ValueError, GossamerError, KeyError, ChangeFailed) as error:
                     return error
             case Received():
                 self.engine.receive(drafts, one.link, one.body, now.mono)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 from gossamer.crdt import Cell, Dot
 
-from .backend import Op
+from .backend import Change, Op
 
 
 class Instant(NamedTuple):
@@ -29,6 +29,15 @@ class Write(NamedTuple):
 
     keyspace: str
     ops: Sequence[Op]
+
+
+class Update(NamedTuple):
+    """A transaction of this node's own that depends on what a cell is at its commit."""
+
+    keyspace: str
+    path: bytes
+    change: Change
+    """Called on the writer thread; an exception in it is the input's outcome."""
 
 
 class Connected(NamedTuple):
@@ -55,7 +64,7 @@ class Tick(NamedTuple):
     """``wake_at`` has come."""
 
 
-Input = Write | Connected | Received | Disconnected | Tick
+Input = Write | Update | Connected | Received | Disconnected | Tick
 Result = Dot | None | Exception
 
 

@@ -18,6 +18,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from . import fork
+from .changing import check_outside
 from .errors import Closed, GossamerError, StoreFailed
 from .limits import GROUP_MAX, QUEUED_MAX
 from .ticket import Future, Ticket, Waiter, settle
@@ -60,6 +61,7 @@ class Writer:
 
     def submit(self, what: Input | Call) -> Ticket:
         """Queue an input, or a call; waits while the queue is full. `Closed` after `close`."""
+        check_outside()
         while self._queue.qsize() >= QUEUED_MAX:
             room = Ticket()
             self._wait_for_room(room)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from gossamer.crdt import Cell, path
 
-from ..backend import Backend, make_op
+from ..backend import Backend, Op, make_op
 from .reading import readable
 
 
@@ -39,3 +40,17 @@ class Handle:
 
     async def _awrite(self, method: str, *args: Any) -> None:
         await self._backend.awrite(self._keyspace, (make_op(self._path, method, args),))
+
+
+class Changed:
+    """What a user's function makes of a cell, for `Backend.update`; it keeps the new value for the caller."""
+
+    def __init__(self, cell_path: bytes, change: Callable[[Any], Any], read: Callable[[Cell], Any]) -> None:
+        if not callable(change):
+            raise TypeError(f"change: a function is wanted, not {type(change).__name__}")
+        self._path, self._change, self._read = cell_path, change, read
+        self.value: Any = None
+
+    def __call__(self, cell: Cell) -> tuple[Op]:
+        self.value = self._change(self._read(readable(self._path, cell)))
+        return (make_op(self._path, "set", (self.value,)),)

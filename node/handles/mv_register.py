@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from gossamer.crdt import Cell, type_at, values
 
 from ..backend import Backend
-from .handle import Handle
+from .handle import Changed, Handle
 from .reading import Reading, reading
 
 
@@ -32,6 +33,9 @@ class MVRegister(Handle):
 
     def _values(self, cell: Cell) -> list[Any]:
         self._seen = cell.context()
+        return self._list(cell)
+
+    def _list(self, cell: Cell) -> list[Any]:
         cell_type = type_at(self._path)
         assert cell_type is not None, self._path
         found: list[Any] = cell_type.value(cell)
@@ -94,6 +98,18 @@ class MVRegister(Handle):
         if self._seen is None:
             await self.avalues()
         await self._awrite("resolve", value, self._seen)
+
+    def update(self, change: Callable[[list[Any]], Any]) -> Any:
+        """Set it to what ``change`` makes of the list of all its values; the new value. See `Register.update`."""
+        changed = Changed(self._path, change, self._list)
+        self._backend.update(self._keyspace, self._path, changed)
+        return changed.value
+
+    async def aupdate(self, change: Callable[[list[Any]], Any]) -> Any:
+        """`update`, awaited. ``change`` is a plain function, and is not called in the event loop."""
+        changed = Changed(self._path, change, self._list)
+        await self._backend.aupdate(self._keyspace, self._path, changed)
+        return changed.value
 
     def remove(self) -> None:
         """Remove every value that the node has seen; a concurrent write survives."""

@@ -14,8 +14,8 @@ from operator import itemgetter
 
 from gossamer.crdt import Cell, Dot, Event
 
-from ..apply import check_limits, clear, expand, payload_bytes, shows
-from ..backend import CLEAR, Backend, Op, make_op
+from ..apply import check_limits, clear, expand, payload_bytes, shows, write
+from ..backend import CLEAR, EXPECT, Backend, Change, Op, expect, make_op
 from ..errors import Closed
 from ..limits import TRANSACTION_CELLS_MAX
 from .reading import PROVISIONAL, PROVISIONAL_SEQ
@@ -73,6 +73,14 @@ class Overlay:
         self._queue(ops, cells, ranges)
         return None
 
+    def update(self, keyspace: str, cell_path: bytes, change: Change) -> Dot | None:
+        cell = self.cell(keyspace, cell_path)
+        return self.write(keyspace, (expect(cell_path, cell), *change(cell)))
+
+    async def aupdate(self, keyspace: str, cell_path: bytes, change: Change) -> Dot | None:
+        cell = await self.acell(keyspace, cell_path)
+        return await self.awrite(keyspace, (expect(cell_path, cell), *change(cell)))
+
     def _check_open(self) -> None:
         if not self.is_open:
             raise Closed("transaction: over, or not begun; use it inside its `with`")
@@ -112,10 +120,14 @@ class Overlay:
         """The ops as they are after this transaction's own earlier ones, and those that they replace.
 
         A `resolve` names what it supersedes by dots, and the transaction has none yet, so it takes the place
-        of the transaction's last write of the cell.
+        of the transaction's last write of the cell. What is expected of a cell that the transaction has written
+        is judged here; of another, once more when it commits.
         """
         queued, replaced = [], []
         for op in ops:
+            if op.method == EXPECT and op.path in self._changed:
+                self._judge(op)
+                continue
             earlier = self._last(op.path) if op.method == "resolve" else None
             if earlier is None or earlier.method not in ("set", "resolve"):
                 queued.append(op)
@@ -123,6 +135,11 @@ class Overlay:
                 queued.append(_resolved(earlier, op))
                 replaced.append(earlier)
         return queued, replaced
+
+    def _judge(self, op: Op) -> None:
+        """A version is None to one who reads the transaction's own write."""
+        if op.args != (None,):
+            write(op, self._changed[op.path], _EVENT)
 
     def _last(self, cell_path: bytes) -> Op | None:
         return next((op for op in reversed(self._ops) if op.path == cell_path), None)

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from enum import Enum
 from typing import Any
 
-from gossamer.crdt import Cell, Entry, register_lww
+from gossamer.crdt import Cell, Dot, Entry, register_lww
 
-from .handle import Handle
+from ..backend import EXPECT, Op, make_op
+from .handle import Changed, Handle
 from .reading import Reading, reading
+
+
+class Anything(Enum):
+    """The version that a write expects unless told otherwise; None is one too."""
+
+    ANYTHING = "anything"
+
+    def __repr__(self) -> str:
+        return self.value
+
+
+ANYTHING = Anything.ANYTHING
 
 
 def _get(cell: Cell, default: Any) -> Any:
@@ -58,18 +73,56 @@ class Register(Handle):
         """`siblings`, awaited."""
         return _siblings(await self._aread())
 
-    def set(self, value: Any) -> None:
-        """Replace what is there. `TypeError` or `ValueError` for what is not a value; nothing is written then."""
-        self._write("set", value)
+    def set(
+        self, value: Any, *, seen: Mapping[bytes, int] | None = None, expect: Dot | None | Anything = ANYTHING
+    ) -> None:
+        """Replace what is there. `TypeError` or `ValueError` for what is not a value; nothing is written then.
 
-    async def aset(self, value: Any) -> None:
+        With ``seen``, the ``context`` of a `read`, it replaces just what was read; what came from other nodes since
+        stays as a sibling. With ``expect``, the ``version`` of a `read` (None: nothing was there), it is written
+        only if that still stands. `VersionMismatch`, and nothing is written, if something else does, or if this
+        node has written since what ``seen`` does not include, as a node keeps one value.
+        """
+        self._backend.write(self._keyspace, self._sets(value, seen, expect))
+
+    async def aset(
+        self, value: Any, *, seen: Mapping[bytes, int] | None = None, expect: Dot | None | Anything = ANYTHING
+    ) -> None:
         """`set`, awaited."""
-        await self._awrite("set", value)
+        await self._backend.awrite(self._keyspace, self._sets(value, seen, expect))
 
-    def remove(self) -> None:
-        """Remove what is there; a concurrent write survives."""
-        self._write("remove")
+    def update(self, change: Callable[[Any], Any], default: Any = None) -> Any:
+        """Set it to what ``change`` makes of the value, or of ``default`` if there is none; the new value.
 
-    async def aremove(self) -> None:
+        Nothing comes between the read and the write. An exception in ``change`` writes nothing and is raised here.
+        It is called inside the commit, on the thread that all writes wait for, so it must be quick and must not
+        write; with a remote node, as often as it takes until no other write came between. In a transaction it
+        reads the transaction's own writes, and the whole transaction raises `VersionMismatch` at its end if the
+        value was written elsewhere meanwhile.
+        """
+        changed = Changed(self._path, change, lambda cell: _get(cell, default))
+        self._backend.update(self._keyspace, self._path, changed)
+        return changed.value
+
+    async def aupdate(self, change: Callable[[Any], Any], default: Any = None) -> Any:
+        """`update`, awaited. ``change`` is a plain function, and is not called in the event loop."""
+        changed = Changed(self._path, change, lambda cell: _get(cell, default))
+        await self._backend.aupdate(self._keyspace, self._path, changed)
+        return changed.value
+
+    def remove(self, *, expect: Dot | None | Anything = ANYTHING) -> None:
+        """Remove what is there; a concurrent write survives. ``expect`` is as in `set`."""
+        self._backend.write(self._keyspace, (*self._expects(expect), make_op(self._path, "remove")))
+
+    async def aremove(self, *, expect: Dot | None | Anything = ANYTHING) -> None:
         """`remove`, awaited."""
-        await self._awrite("remove")
+        await self._backend.awrite(self._keyspace, (*self._expects(expect), make_op(self._path, "remove")))
+
+    def _sets(
+        self, value: Any, seen: Mapping[bytes, int] | None, expect: Dot | None | Anything
+    ) -> tuple[Op, ...]:
+        given = (value,) if seen is None else (value, dict(seen) if isinstance(seen, Mapping) else seen)
+        return (*self._expects(expect), make_op(self._path, "set", given))
+
+    def _expects(self, expect: Dot | None | Anything) -> tuple[Op, ...]:
+        return () if isinstance(expect, Anything) else (make_op(self._path, EXPECT, (expect,)),)

@@ -11,6 +11,7 @@ have to be closed in it.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar, cast
 
@@ -21,9 +22,9 @@ from gossamer.crdt import Cell, Dot
 from gossamer.proto import data_pb2 as pb
 from gossamer.proto import data_pb2_grpc
 
-from ..backend import Op
+from ..backend import Change, Op, expect
 from ..config import check_address
-from ..errors import Closed, LimitExceeded
+from ..errors import Closed, LimitExceeded, VersionMismatch
 from . import address, faults, wire
 
 Reply = TypeVar("Reply")
@@ -73,6 +74,26 @@ class RemoteBackend:
         request = _write_request(keyspace, ops)
         return wire.unpack_dot(await self._acall(self._stub.Write, request, is_write=True))
 
+    def update(self, keyspace: str, cell_path: bytes, change: Change) -> Dot | None:
+        for attempt in self._attempts():
+            with attempt:
+                cell = self.cell(keyspace, cell_path)
+                return self.write(keyspace, (expect(cell_path, cell), *change(cell)))
+        raise AssertionError("the last attempt raises")
+
+    async def aupdate(self, keyspace: str, cell_path: bytes, change: Change) -> Dot | None:
+        for attempt in self._attempts():
+            with attempt:
+                cell = await self.acell(keyspace, cell_path)
+                return await self.awrite(keyspace, (expect(cell_path, cell), *change(cell)))
+        raise AssertionError("the last attempt raises")
+
+    def _attempts(self) -> Iterator[_Attempt]:
+        """At a conditional write, until one succeeds or the timeout is over. Some writer succeeds each time."""
+        until = time.monotonic() + self._timeout
+        while True:
+            yield _Attempt(is_last=time.monotonic() >= until)
+
     def status(self) -> dict[str, Any]:
         """What the node says of itself."""
         return _json(self._call(self._stub.Status, pb.StatusRequest()).json)
@@ -105,6 +126,19 @@ class RemoteBackend:
     def _check(self) -> None:
         if self._closed:
             raise Closed(f"the client of {self.target} is closed")
+
+
+class _Attempt:
+    """For a ``with``: another write came between, so it is tried again; after the last one that is said."""
+
+    def __init__(self, *, is_last: bool) -> None:
+        self._is_last = is_last
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        return isinstance(error, VersionMismatch) and not self._is_last
 
 
 async def _done(call: grpc.Future[Any]) -> None:

@@ -9,14 +9,15 @@ from typing import Any
 
 from gossamer.crdt import Cell, Dot
 
-from ..backend import Op
+from ..backend import Change, Op
+from ..changing import ChangeFailed, Changing, check_outside
 from ..errors import Closed
 from ..handles import Keyspace, Transaction
 from ..handles.space import Space
 from ..replica import DEFAULT, Replica
 from ..replication.engine import Identity
 from ..store import Store
-from ..turns import Effect, Input, Instant, Result, Tick, Write
+from ..turns import Effect, Input, Instant, Result, Tick, Update, Write
 
 MAP_BYTES = 256 * 1024 * 1024
 PAGE_CELLS = 100
@@ -115,7 +116,18 @@ class SimulatedNode(Space):
             after = page[-1][0]
 
     def write(self, keyspace: str, ops: Sequence[Op]) -> Dot | None:
-        result: Result = self.turn([Write(keyspace, ops)])[0]
+        return self._own(Write(keyspace, ops))
+
+    def update(self, keyspace: str, cell_path: bytes, change: Change) -> Dot | None:
+        changing = Changing(change)
+        try:
+            return self._own(Update(keyspace, cell_path, changing))
+        except ChangeFailed:
+            raise changing.raised() from None
+
+    def _own(self, one: Write | Update) -> Dot | None:
+        check_outside()
+        result: Result = self.turn([one])[0]
         if isinstance(result, Exception):
             raise result
         return result
@@ -128,6 +140,9 @@ class SimulatedNode(Space):
 
     async def awrite(self, keyspace: str, ops: Sequence[Op]) -> Dot | None:
         return self.write(keyspace, ops)
+
+    async def aupdate(self, keyspace: str, cell_path: bytes, change: Change) -> Dot | None:
+        return self.update(keyspace, cell_path, change)
 
     # Beside the handles
 

@@ -7,12 +7,26 @@ The model beside the cells is sets of events, where each event knows the events 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 import msgspec
 
-from gossamer.crdt import EMPTY, TYPES, Cell, Dot, Event, Vector, cell, check_cell, codec, join, path
+from gossamer.crdt import (
+    EMPTY,
+    TYPES,
+    Cell,
+    Dot,
+    Event,
+    UnseenError,
+    Vector,
+    cell,
+    check_cell,
+    codec,
+    join,
+    path,
+)
 
 REPLICAS = [bytes([n]) * 8 for n in (3, 1, 2)]
 """Not in ascending order, so that the first to write is not also the lowest."""
@@ -146,6 +160,12 @@ class World:
         """Resolve with a context read here or elsewhere, now or long ago."""
         past = self.copies[source].past
         copy.write("resolve", value, tuple(past[-1 - age % len(past)][0].context().items()))
+
+    def _set_over(self, copy: Copy, value: Any, source: int, age: int, now: int) -> None:
+        """Set a register over what was read here or elsewhere, now or long ago; it may be refused."""
+        past = self.copies[source].past
+        with suppress(UnseenError):
+            copy.write("set", value, tuple(past[-1 - age % len(past)][0].context().items()), now=now)
 
     def _merge(self, copy: Copy, source: int, age: int) -> None:
         """Merge what ``source`` had ``age`` states ago: late, repeated, out of order."""

@@ -22,18 +22,34 @@ def is_remove(event: Did) -> bool:
     return event.method in ("remove", "reset")
 
 
-# Last writer wins: causality first, then (stamp, replica); the stamp is past every stamp that stood.
+# Last writer wins: causality first, then (stamp, replica); the stamp is past every stamp that it supersedes.
+# A set may name what it has seen, and supersedes that alone, and what its own replica wrote.
+
+
+def replaces(by: Did, event: Did) -> bool:
+    if len(by.args) < 2 or event.replica == by.replica:
+        return event in by.saw
+    return event in by.saw and event.seq <= dict(by.args[1]).get(event.replica, 0)
+
+
+def sets_standing(history: History) -> list[Did]:
+    return [e for e in history if e.method == "set" and not any(replaces(f, e) for f in history)]
 
 
 @lru_cache(maxsize=10_000)
 def stamp(event: Did) -> int:
-    stood = [stamp(e) for e in live(event.saw) if e.method == "set"]
+    stood = [stamp(e) for e in sets_standing(event.saw) if replaces(event, e)]
     return max(event.now, max(stood, default=0) + 1)
 
 
 def register(history: History) -> Any:
-    sets = [e for e in live(history) if e.method == "set"]
+    sets = sets_standing(history)
     return max(sets, key=lambda e: (stamp(e), e.replica)).args[0] if sets else None
+
+
+def would_lose_own(replica: bytes, history: History, seen: dict[bytes, int]) -> bool:
+    """Whether a set over ``seen`` is refused: a value of its own replica stands that it has not seen."""
+    return any(e.replica == replica and e.seq > seen.get(replica, 0) for e in sets_standing(history))
 
 
 # Multi-value: what a resolve had not read of its own replica moves along in its entry.
@@ -146,7 +162,7 @@ FLAG, SET = plain("enable", "disable", "remove"), plain("add", "discard", "remov
 COUNTER = (("add", (1,)), ("add", (-3,)), ("add", (10,)), *plain("reset"))
 
 SPECS = {
-    "register": Spec(register, sets("a", "b"), {"remove": none_live("set")}),
+    "register": Spec(register, sets("a", "b"), {"remove": lambda history: not sets_standing(history)}),
     "mv_register": Spec(mv_register, sets("a", "b"), {"remove": no_values}),
     "flag": Spec(any_on, FLAG, {"disable": none_live("enable"), "remove": none_live("enable")}),
     "flag_dw": Spec(on_and_no_off, FLAG, {"remove": none_live("enable", "disable")}),

@@ -34,6 +34,7 @@ def transactions(kind: str) -> st.SearchStrategy[Step]:
 MERGES = st.builds(lambda at, on, age: ("merge", at, (at + on) % 3, age), AT, st.integers(1, 2), AGE)
 MEETINGS = st.builds(lambda at, on: ("meet", at, (at + on) % 3), AT, st.integers(1, 2))
 COLLECTS = st.tuples(st.just("collect"), AT)
+SETS_OVER = st.tuples(st.just("set_over"), AT, st.sampled_from("ab"), AT, AGE, NOW)
 RESOLVES = st.tuples(st.just("resolve"), AT, st.sampled_from("ab"), AT, AGE)
 
 
@@ -42,6 +43,8 @@ def schedules(kind: str, most: int = 20) -> st.SearchStrategy[list[Step]]:
     steps = [writes(kind), writes(kind), transactions(kind), MERGES, MERGES, MEETINGS, COLLECTS]
     if kind == "mv_register":
         steps.append(RESOLVES)
+    if kind == "register":
+        steps.append(SETS_OVER)
     return st.lists(st.one_of(steps), min_size=most // 2, max_size=most)
 
 

@@ -6,7 +6,18 @@ from typing import Any
 
 import pytest
 
-from gossamer.crdt import EMPTY, TYPES, Cell, Event, cell, join, path, type_at
+from gossamer.crdt import (
+    EMPTY,
+    TYPES,
+    Cell,
+    Event,
+    UnseenError,
+    cell,
+    join,
+    path,
+    register_lww,
+    type_at,
+)
 
 from .harness import Copy, copies
 
@@ -89,6 +100,35 @@ def test_multi_value_resolve_does_not_lose_what_its_own_replica_wrote_since_the_
     assert sync(a, b) == ["y", "z"]
     a.write("resolve", "all", a.cell.context())
     assert sync(a, b) == ["all"]
+
+
+def siblings(copy: Copy) -> list[Any]:
+    return [register_lww.value_of(entry) for entry in copy.cell.live]
+
+
+def test_a_set_over_what_was_read_leaves_what_came_since_beside_it() -> None:
+    a, b = copies("register")
+    a.write("set", "old", now=5)
+    read = a.cell.context()
+    b.write("set", "since", now=90)
+    a.take(b)
+    a.write("set", "new", read, now=7)
+    assert sorted(siblings(a)) == ["new", "since"]
+    assert sync(a, b) == "since"  # concurrent, so the clock decides
+
+
+def test_a_set_over_what_was_read_never_replaces_what_its_own_replica_wrote_since() -> None:
+    a, b = copies("register")
+    b.write("set", "old")
+    a.take(b)
+    read = a.cell.context()
+    a.write("set", "since")
+    before = a.cell
+    with pytest.raises(UnseenError):
+        a.write("set", "new", read)
+    assert a.cell is before
+    a.write("set", "new", a.cell.context())
+    assert siblings(a) == ["new"]
 
 
 @pytest.mark.parametrize(("kind", "expected"), [("flag", True), ("flag_dw", False)])

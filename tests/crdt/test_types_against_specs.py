@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gossamer.crdt import TYPES, cell, join
 
 from .harness import Copy, History, World, check_bytes, vector_of
-from .specs import SPECS
+from .specs import SPECS, would_lose_own
 from .strategies import Step, schedules
 
 KINDS = sorted(SPECS)
@@ -34,6 +34,15 @@ class CheckedWorld(World):
         silent = SPECS[self.kind].silent.get(method)
         expected = silent is None or not silent(copy.seen)
         assert copy.write(method, *args, now=now) is expected, (method, copy.seen)
+
+    def _set_over(self, copy: Copy, value: Any, source: int, age: int, now: int) -> None:
+        past = self.copies[source].past
+        seen = past[-1 - age % len(past)][0].context()
+        before = copy.seq
+        super()._set_over(copy, value, source, age, now)
+        refused = copy.seq == before
+        known = copy.past[-1 if refused else -2][1]
+        assert refused is would_lose_own(copy.replica, known, seen), (seen, known)
 
     def check_agreement(self) -> None:
         """What a read and the digest depend on is a function of what was seen, whatever was collected."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gossamer.backend import Op
+from gossamer.backend import Change, Op
 from gossamer.crdt import Cell, Dot
 from gossamer.handles import Handles, Keyspace, Set
 from gossamer.memory import MemoryBackend
@@ -26,6 +26,13 @@ class AsyncOnly:
 
     def write(self, keyspace: str, ops: Sequence[Op]) -> Dot | None:
         raise AssertionError("a blocking write")
+
+    def update(self, keyspace: str, cell_path: bytes, change: Change) -> Dot | None:
+        raise AssertionError("a blocking write")
+
+    async def aupdate(self, keyspace: str, cell_path: bytes, change: Change) -> Dot | None:
+        await asyncio.sleep(0)
+        return self._inner.update(keyspace, cell_path, change)
 
     async def acell(self, keyspace: str, cell_path: bytes) -> Cell:
         await asyncio.sleep(0)
