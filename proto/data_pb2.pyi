@@ -83,9 +83,14 @@ class Op(_message.Message):
     ARGS_FIELD_NUMBER: _builtins.int
     path: _builtins.bytes
     method: _builtins.str
-    """of the path's type, or "clear": every cell at or under the path"""
+    """Of the path's type; or "clear": every cell at or under the path; or "expect": not a write but a condition, that
+    the cell is at the version in args (a register's: the [replica, seq] that stands, or nil), else the whole
+    transaction ends with the error VersionMismatch.
+    """
     args: _builtins.bytes
-    """a msgpack array, as the caller gave them; an int beyond 64 bits is extension type 1, big-endian two's complement"""
+    """A msgpack array, as the caller gave them; an int beyond 64 bits is extension type 1, big-endian two's
+    complement.
+    """
     def __init__(
         self,
         *,

@@ -7,6 +7,7 @@ stay what they were.
 
 from __future__ import annotations
 
+from .changing import Changing
 from .schedule import Schedule
 
-KINDS: dict[str, type[Schedule]] = {"core": Schedule}
+KINDS: dict[str, type[Schedule]] = {"core": Schedule, "changing": Changing}

@@ -16,7 +16,7 @@ from gossamer.backend import CLEAR, Op, make_op
 from gossamer.crdt import Dot, path
 from gossamer.replication import limits, registry
 from gossamer.simulation import CALM, Cluster, SimulatedNode, Weather
-from gossamer.turns import Write
+from gossamer.turns import Update, Write
 
 from .invariants import KEYSPACE, Invariants
 from .oracle import Oracle
@@ -185,21 +185,17 @@ class Schedule:
         return make_op(PATHS[text], method, args)
 
     def _commit(self, node: SimulatedNode, ops: list[Op], *, dies: bool = False) -> None:
-        state = node.core.state(KEYSPACE)
-        is_founder = self.cluster.nodes.index(node) < self.founders
-        if not state.is_whole or (node.core.engine.unmet() and not is_founder):
+        if not self.may_write(node):
             self.outcome.count("write while catching up")
-            # What the writer sees then is more than its vector says, which the oracle cannot follow; and before
-            # a joiner has met the others, they may have collected an *off* that its *on* is concurrent with.
             return
-        before, index = state.delivered, self.cluster.nodes.index(node)
+        before, index = node.core.state(KEYSPACE).delivered, self.cluster.nodes.index(node)
         self.cluster.skew.setdefault(index, self.rng.choice((0.0, 0.0, -5.0, 3600.0)))
         now = node._clock().wall
         store = node.core.store
         dot: Dot | None = None
         touched: dict[bytes, tuple[str, Any]] = {}
         replica = node.core.replica
-        (result,) = node.core.turn([Write(KEYSPACE, ops)], node._clock())
+        (result,) = node.core.turn([self.as_input(ops)], node._clock())
         assert not isinstance(result, Exception), result
         dot = result
         if dot is not None:
@@ -217,6 +213,17 @@ class Schedule:
             node.flush()
             if node.is_alive:
                 self.cluster._schedule(index)
+
+    def may_write(self, node: SimulatedNode) -> bool:
+        """What a writer that is catching up sees is more than its vector says, which the oracle cannot follow; and
+        before a joiner has met the others, they may have collected an *off* that its *on* is concurrent with."""
+        is_founder = self.cluster.nodes.index(node) < self.founders
+        is_unmet = bool(node.core.engine.unmet()) and not is_founder
+        return node.core.state(KEYSPACE).is_whole and not is_unmet
+
+    def as_input(self, ops: list[Op]) -> Write | Update:
+        """How the writes are given to a node; a schedule of another kind has other ways."""
+        return Write(KEYSPACE, ops)
 
     def _as_recorded(self, cell_path: bytes, ops: list[Op]) -> tuple[str, Any]:
         kind = path.kind_of(cell_path)
