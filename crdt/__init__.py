@@ -3,10 +3,10 @@
 No I/O, no clock (time is an argument), no threads.
 """
 
-from . import cell, codec, path, register_lww, values, vector
+from . import cell, codec, counter_bounded, path, register_lww, values, vector
 from .cell import EMPTY, Cell, Dead, Dot, Entry, Event, join
 from .celltype import Args, CellType, Write, remove
-from .errors import MalformedError, UnseenError
+from .errors import MalformedError, RightsError, UnseenError
 from .types import TYPES, check_cell, register_type, type_at
 from .vector import Vector
 
@@ -21,12 +21,14 @@ __all__ = [
     "Entry",
     "Event",
     "MalformedError",
+    "RightsError",
     "UnseenError",
     "Vector",
     "Write",
     "cell",
     "check_cell",
     "codec",
+    "counter_bounded",
     "join",
     "path",
     "register_lww",

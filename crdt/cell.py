@@ -58,6 +58,8 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     replica: bytes
     seq: int
     now: int = 0
+    estate: frozenset[bytes] = frozenset()
+    """Other replica ids whose rights of bounded counters are the writer's: those that it is the heir of."""
 
 
 class Cell(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):

@@ -21,9 +21,13 @@ class CellType:
     """
 
     kind: ClassVar[str]
+    is_removable: ClassVar[bool] = True
+    """Whether there is a ``remove``. Clearing a range with a cell that has none is refused, whole."""
+    reads_rivals: ClassVar[bool] = False
+    """Whether ``value`` knows what to make of two payloads under one dot; else a reader is told of the conflict."""
 
     def methods(self) -> Mapping[str, Write]:
-        """Write rules by name; every type has ``remove``."""
+        """Write rules by name; every type that is removable has ``remove``."""
         return {"remove": remove}
 
     def prepare(self, method: str, args: Args) -> Args:

@@ -1,4 +1,4 @@
-"""What the pure core raises: of bytes, which are the peer's mistake or the disk's, and of a write that would lose one."""
+"""What the pure core raises: of bytes, which are the peer's mistake or the disk's, and of a write that must not be."""
 
 
 class MalformedError(ValueError):
@@ -7,3 +7,11 @@ class MalformedError(ValueError):
 
 class UnseenError(Exception):
     """A write that supersedes just what was read would replace a later one of the same replica, which has one entry."""
+
+
+class RightsError(Exception):
+    """A write that wants more of a bounded counter than its writer has the rights to."""
+
+    def __init__(self, wanted: int, available: int) -> None:
+        super().__init__(f"{wanted} wanted, and the rights here are {available}")
+        self.wanted, self.available = wanted, available

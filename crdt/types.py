@@ -11,6 +11,7 @@ from functools import lru_cache
 from . import register_extreme
 from .cell import Cell
 from .celltype import CellType
+from .counter_bounded import CounterBounded
 from .counter_pn import CounterPN
 from .errors import MalformedError
 from .flag_dw import FlagDW
@@ -30,6 +31,7 @@ TYPES: dict[str, CellType] = {
         FlagEW(),
         FlagDW(),
         CounterPN(),
+        CounterBounded(),
         SetAW(),
         SetRW(),
         register_extreme.MAX,

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from gossamer.crdt import Cell, CellType, Event, UnseenError, path, type_at
+from gossamer.crdt import Cell, CellType, Event, RightsError, UnseenError, path, type_at
 
 from .backend import CLEAR, EXPECT, Op
-from .errors import LimitExceeded, VersionMismatch
+from .errors import InsufficientRights, LimitExceeded, VersionMismatch
 from .limits import TRANSACTION_BYTES_MAX, TRANSACTION_CELLS_MAX, TRANSACTION_OPS_MAX
 
 Load = Callable[[bytes], Cell]
@@ -23,7 +23,8 @@ def expand(ops: Sequence[Op], scan: Scan, load: Load, event: Event) -> dict[byte
 
     ``load`` gives the cell at a path, ``scan`` the cells under a prefix in path order; only `CLEAR` scans.
     `LimitExceeded` for more than an event may hold; `TypeError` or `ValueError` for a write that its cell
-    refuses; `VersionMismatch` for a cell that is not as expected. A conflicted cell may be written: the writes of one replica supersede both rivals.
+    refuses; `VersionMismatch` for a cell that is not as expected; `InsufficientRights` for a bounded counter's. A
+    conflicted cell may be written: the writes of one replica supersede both rivals.
     """
     if len(ops) == 1 and ops[0].method != CLEAR:
         op = ops[0]
@@ -47,6 +48,9 @@ def write(op: Op, cell: Cell, event: Event) -> Cell:
             f"{path.to_text(op.path)}: this node has written it since it was read, and a node keeps one value: "
             "read it again"
         ) from None
+    except RightsError as error:
+        text = f"{path.to_text(op.path)}: {error}; others may hold more"
+        raise InsufficientRights(text, error.available) from None
 
 
 def _as_expected(op: Op, cell: Cell, cell_type: CellType) -> Cell:
@@ -72,8 +76,24 @@ def clear(cell_path: bytes, cell: Cell, event: Event) -> Cell:
     """The cell after a `CLEAR` of a range around it.
 
     What does not show is left alone: an element's *removed* must go on to beat the adds it has not met.
+    `ValueError` for a cell that cannot be removed, so that nothing of the range is.
     """
+    check_removable(cell_path, cell)
     return write(Op(cell_path, "remove", (), ()), cell, event) if shows(cell_path, cell) else cell
+
+
+def is_removable(cell_path: bytes) -> bool:
+    """Whether a cell there can be removed: not a bounded counter."""
+    cell_type = type_at(cell_path)
+    return cell_type is None or cell_type.is_removable
+
+
+def check_removable(cell_path: bytes, cell: Cell) -> None:
+    """`ValueError` for a cell that is there and cannot be removed."""
+    if not is_removable(cell_path) and shows(cell_path, cell):
+        raise ValueError(
+            f"{path.to_text(cell_path)}: a {path.kind_of(cell_path)} cannot be removed, nor anything around it"
+        )
 
 
 def payload_bytes(cell: Cell, event: Event) -> int:

@@ -72,6 +72,16 @@ class Backend(Protocol):
         and the write is conditional, and repeated until it succeeds.
         """
 
+    def write_within(self, keyspace: str, ops: Sequence[Op], wait: float) -> Dot | None:
+        """`write`, which for want of rights of a bounded counter asks peers for them and waits, in seconds."""
+
+    def estate(self, keyspace: str, member: str = "") -> tuple[bytes, ...]:
+        """The replica ids whose rights of bounded counters a member may spend, its own current id first.
+
+        Those of the node itself if no member is named. `ValueError` for one that is unknown, is forgotten or
+        removed, or does not host the keyspace.
+        """
+
     async def acell(self, keyspace: str, cell_path: bytes) -> Cell:
         """`cell`, for a backend where a read waits on a network."""
 
@@ -83,3 +93,9 @@ class Backend(Protocol):
 
     async def aupdate(self, keyspace: str, cell_path: bytes, change: Change) -> Dot | None:
         """`update`, awaited."""
+
+    async def awrite_within(self, keyspace: str, ops: Sequence[Op], wait: float) -> Dot | None:
+        """`write_within`, awaited."""
+
+    async def aestate(self, keyspace: str, member: str = "") -> tuple[bytes, ...]:
+        """`estate`, for a backend where a read waits on a network."""

@@ -11,6 +11,7 @@
     │   └── Damaged               a cell's checksum is wrong: corrupt is not absent
     ├── StateError                the node cannot do this now
     │   ├── NotReady              its first bootstrap is under way
+    │   ├── InsufficientRights    fewer rights of a bounded counter are here than were to be spent
     │   ├── Closed                it is closed, or not opened yet, or this is a forked child
     │   ├── VersionMismatch       it was written since it was read: the conditional write wrote nothing
     │   └── Conflicted            two payloads under one dot: some identity was used twice
@@ -62,6 +63,17 @@ class StateError(GossamerError):
 
 class NotReady(StateError):
     """The node's first bootstrap is under way; it has nothing to read yet."""
+
+
+class InsufficientRights(StateError):
+    """More of a bounded counter was to be spent or transferred than this node has the rights to.
+
+    Nothing was written. ``available`` is what could have been spent; others may hold the rest.
+    """
+
+    def __init__(self, message: str, available: int = 0) -> None:
+        super().__init__(message)
+        self.available = available
 
 
 class Closed(StateError):

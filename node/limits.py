@@ -41,6 +41,11 @@ QUEUED_MAX = 8192
 GROUP_MAX = 1024
 """Inputs committed together. Beyond a thousand, a larger group gains nothing and its first writer waits longer."""
 
+SPEND_WAIT_S_MAX = 300.0
+"""Seconds that a spend waits for rights at most: somebody waits for its outcome, and each costs a look a second."""
+SPENDS_WAITING_MAX = 1024
+"""Spends that wait for rights at a time; beyond, a spend without rights fails at once. Bounds a turn's work."""
+
 LINK_PIPELINE = 8
 """Received messages of one link that the engine has not taken yet; beyond, the link stops reading and the
 peer feels it through flow control."""

@@ -55,15 +55,21 @@ class LocalBackend:
         return list(self.scan(keyspace, prefix))
 
     def write(self, keyspace: str, ops: Sequence[Op]) -> Dot | None:
-        ticket = self.writer.submit(Write(_writable(keyspace), ops))
+        return self.write_within(keyspace, ops, 0.0)
+
+    async def awrite(self, keyspace: str, ops: Sequence[Op]) -> Dot | None:
+        return await self.awrite_within(keyspace, ops, 0.0)
+
+    def write_within(self, keyspace: str, ops: Sequence[Op], wait: float) -> Dot | None:
+        ticket = self.writer.submit(Write(_writable(keyspace), ops, wait))
         try:
             return cast(Dot | None, ticket.result())
         except KeyError:
             raise _not_hosted(keyspace) from None
 
-    async def awrite(self, keyspace: str, ops: Sequence[Op]) -> Dot | None:
+    async def awrite_within(self, keyspace: str, ops: Sequence[Op], wait: float) -> Dot | None:
         try:
-            return cast(Dot | None, await self.writer.asubmit(Write(_writable(keyspace), ops)))
+            return cast(Dot | None, await self.writer.asubmit(Write(_writable(keyspace), ops, wait)))
         except KeyError:
             raise _not_hosted(keyspace) from None
 
@@ -88,6 +94,16 @@ class LocalBackend:
             raise changing.raised() from None
         except KeyError:
             raise _not_hosted(keyspace) from None
+
+    def estate(self, keyspace: str, member: str = "") -> tuple[bytes, ...]:
+        self.writer.check_open()
+        try:
+            return self.core.estate(keyspace, member)
+        except KeyError:
+            raise _not_hosted(keyspace) from None
+
+    async def aestate(self, keyspace: str, member: str = "") -> tuple[bytes, ...]:
+        return self.estate(keyspace, member)
 
     def host(self, keyspace: str) -> None:
         """Make a keyspace on this node, if it is not there yet."""

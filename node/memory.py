@@ -86,6 +86,14 @@ class MemoryBackend:
             except ChangeFailed:
                 raise changing.raised() from None
 
+    def write_within(self, keyspace: str, ops: Sequence[Op], wait: float) -> Dot | None:
+        return self.write(keyspace, ops)  # there is nobody to ask
+
+    def estate(self, keyspace: str, member: str = "") -> tuple[bytes, ...]:
+        if member:
+            raise ValueError(f"member {member!r}: there is none beside this one")
+        return (self._replica,)
+
     def merge(self, other: MemoryBackend) -> None:
         """Take in all that ``other``, which must be of another replica, has: what gossip would bring here.
 
@@ -108,3 +116,9 @@ class MemoryBackend:
 
     async def aupdate(self, keyspace: str, cell_path: bytes, change: Change) -> Dot | None:
         return self.update(keyspace, cell_path, change)
+
+    async def awrite_within(self, keyspace: str, ops: Sequence[Op], wait: float) -> Dot | None:
+        return self.write(keyspace, ops)
+
+    async def aestate(self, keyspace: str, member: str = "") -> tuple[bytes, ...]:
+        return self.estate(keyspace, member)

@@ -18,13 +18,15 @@ from gossamer.crdt import Cell, Dot, Event, Vector
 from .apply import expand
 from .backend import Op
 from .changing import ChangeFailed
-from .errors import GossamerError, NotReady, StoreError
+from .errors import GossamerError, InsufficientRights, NotReady, StoreError
 from .replication import limits, registry
 from .replication.engine import Engine, Identity
 from .replication.registry import SYSTEM
 from .replication.state import State
+from .rights import Rights, Where
 from .store import Draft, Store
 from .turns import (
+    KEPT,
     Close,
     Connected,
     Disconnected,
@@ -71,6 +73,8 @@ class Replica:
         self.engine = Engine(identity, registry.Registry(), peers)
         self.engine.old_ids = list(old_ids)
         self._new_id, self._on_new_id = new_id, on_new_id
+        self._rights = Rights(self.engine, lambda: self.store.state(SYSTEM).is_whole)
+        self._settled: list[tuple[Write, Result]] = []
         self._system_seen: State | None = None
         self._unready: set[str] = set()
         self._collecting: dict[str, bytes] = {}
@@ -111,16 +115,21 @@ class Replica:
         if self.engine.is_disowned:  # a new id could not be stored at the end of an earlier turn
             self._take_new_identity(self.engine.is_disowned)
         try:
-            with self._drafts() as drafts:
+            with self._drafts() as (drafts, made):
                 if self.engine.receiver.has_late_shares:
                     self.engine.receiver.late_shares(drafts)
                 results: list[Result] = [None] * len(inputs)
                 # Writes first: a message may prove that this replica id must not be used any more.
                 for at in sorted(range(len(inputs)), key=lambda i: not isinstance(inputs[i], Write | Update)):
                     results[at] = self._take(drafts, inputs[at], now)
+                settled = self._move_rights(drafts, made, now)
         except StoreError:
             self.engine.close_all("the store failed")
             raise
+        self._rights.settled(settled)
+        self._settled += settled
+        for name, draft in made.items():
+            self._rights.watch(name, sorted(draft.bounded))
         self._refresh()
         if self.engine.is_disowned:
             with suppress(StoreError):  # this turn stands; the next one tries again before it writes anything
@@ -129,23 +138,32 @@ class Replica:
             log.error("%s: %s", self.engine.identity.name, alarm)
         return results
 
+    def take_settled(self) -> list[tuple[Write, Result]]:
+        """The writes that were kept, and are no longer, with their outcome."""
+        taken, self._settled = self._settled, []
+        return taken
+
     @contextmanager
-    def _drafts(self) -> Iterator[Callable[[str], Draft]]:
+    def _drafts(self) -> Iterator[tuple[Callable[[str], Draft], dict[str, Draft]]]:
+        """What makes drafts, and those it has made."""
         may_return = self.engine.duties.may_return()
+        made: dict[str, Draft] = {}
         with self.store.transaction() as make:
 
             def drafts(name: str) -> Draft:
-                draft = make(name)
+                draft = made[name] = make(name)
                 draft.may_return = may_return
                 return draft
 
-            yield drafts
+            yield drafts, made
 
     def _take(self, drafts: Callable[[str], Draft], one: Input, now: Instant) -> Result:
         match one:
             case Write():
                 try:
                     return self._commit(drafts(one.keyspace), one.ops, now)
+                except InsufficientRights as error:
+                    return KEPT if self._rights.refused(one, now.mono) else error
                 except (TypeError, ValueError, GossamerError, KeyError) as error:
                     return error
             case Update():
@@ -164,10 +182,29 @@ class Replica:
                 self._upkeep(drafts, now)
         return None
 
+    def _move_rights(
+        self, drafts: Callable[[str], Draft], made: dict[str, Draft], now: Instant
+    ) -> list[tuple[Write, Result]]:
+        """Rights of bounded counters: try the spends that wait, give and ask. What waits no longer, and its outcome."""
+
+        def has_changed(where: Where) -> bool:
+            return where[0] in made and where[1] in made[where[0]].bounded
+
+        def commit(draft: Draft, ops: Sequence[Op]) -> Dot | None:
+            return self._commit(draft, ops, now)
+
+        settled = self._rights.settle(drafts, has_changed, commit, now.mono)
+        if self.store.state(SYSTEM).is_whole:  # half a registry would make members of those that are none
+            self._rights.answer(drafts, commit, now.mono)
+            self._rights.even_out(drafts, commit, now.mono)
+            self._rights.ask(drafts, now.mono)
+        return settled
+
     def _commit(self, draft: Draft, ops: Sequence[Op], now: Instant) -> Dot | None:
         """One event of this node's own, over as many cells as it changes."""
         dot = (self.replica, draft.state.delivered.last(self.replica) + 1)
-        changed = expand(ops, draft.scan, draft.cell, Event(*dot, now.wall))
+        estate = self._rights.estate(draft.tables.name, self.replica, draft.state.delivered)
+        changed = expand(ops, draft.scan, draft.cell, Event(*dot, now.wall, estate))
         if not changed:
             return None
         grouped = (dot,) if len(changed) > 1 else ()
@@ -247,7 +284,7 @@ class Replica:
         """What to send now, all of it committed; ask again until it is empty."""
         with self.store.snapshot() as views:
             effects = self.engine.outbox(views, self.store.keyspaces(), now.mono)
-        self.wake_at = min(self.engine.wake_at, self._upkeep_at)
+        self.wake_at = min(self.engine.wake_at, self._upkeep_at, self._rights.wake_at())
         if self.engine.receiver.has_late_shares:
             self.wake_at = 0.0
         return effects
@@ -279,6 +316,20 @@ class Replica:
         if keyspace in self._unready:
             raise NotReady(f"keyspace {keyspace!r}: its first bootstrap is under way")
         return self.store.page(keyspace, prefix, after, limit)
+
+    def estate(self, keyspace: str, member: str = "") -> tuple[bytes, ...]:
+        """The replica ids whose rights of bounded counters a member, or this node, may spend, the current one first."""
+        delivered = self.store.state(keyspace).delivered
+        replica = self.replica
+        if member:
+            found = self.engine.registry.members.get(member)
+            if found is None or found not in self.engine.registry.remaining:
+                raise ValueError(f"member {member!r}: none that counts is called so")
+            if keyspace not in found.keyspaces:
+                raise ValueError(f"member {member!r}: it does not host keyspace {keyspace!r}")
+            replica = found.replica
+        others = self._rights.estate(keyspace, replica, delivered) - {replica}
+        return (replica, *sorted(others))
 
     def status(self) -> dict[str, Any]:
         """A plain, JSON-ready snapshot of this node as it knows itself and its peers."""

@@ -29,6 +29,15 @@ class Write(NamedTuple):
 
     keyspace: str
     ops: Sequence[Op]
+    wait: float = 0.0
+    """Seconds that a spend without rights is kept until it has some; its result is then `KEPT`."""
+
+
+class Kept:
+    """The result of a write whose outcome comes with a later turn, from `Core.take_settled`."""
+
+
+KEPT = Kept()
 
 
 class Update(NamedTuple):
@@ -65,7 +74,7 @@ class Tick(NamedTuple):
 
 
 Input = Write | Update | Connected | Received | Disconnected | Tick
-Result = Dot | None | Exception
+Result = Dot | None | Exception | Kept
 
 
 class Send(NamedTuple):
@@ -94,6 +103,9 @@ class Core(Protocol):
     def turn(self, inputs: Sequence[Input], now: Instant) -> Sequence[Result]:
         """Commit all inputs in one durable transaction. An exception in a result is that input's alone."""
 
+    def take_settled(self) -> list[tuple[Write, Result]]:
+        """The writes that were kept and are no longer, the very same objects, with their outcome. Writer thread."""
+
     def outbox(self, now: Instant) -> Sequence[Effect]:
         """What to send now; asked for after each turn, and again until it is empty."""
 
@@ -111,6 +123,9 @@ class Core(Protocol):
 
     def page(self, keyspace: str, prefix: bytes, after: bytes | None, limit: int) -> list[tuple[bytes, Cell]]:
         """Up to ``limit`` cells under a prefix, past ``after``, in path order. Any thread."""
+
+    def estate(self, keyspace: str, member: str) -> tuple[bytes, ...]:
+        """As `Backend.estate`. Any thread."""
 
     def status(self) -> dict[str, Any]:
         """A plain, JSON-ready snapshot. Writer thread."""

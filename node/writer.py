@@ -13,7 +13,7 @@ import logging
 import math
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -22,7 +22,7 @@ from .changing import check_outside
 from .errors import Closed, GossamerError, StoreFailed
 from .limits import GROUP_MAX, QUEUED_MAX
 from .ticket import Future, Ticket, Waiter, settle
-from .turns import Core, Effect, Input, Instant, Tick
+from .turns import KEPT, Core, Effect, Input, Instant, Tick
 
 log = logging.getLogger("gossamer")
 
@@ -47,6 +47,7 @@ class Writer:
         """``dispatch`` is called on the writer thread with what the core wants sent; it must not block."""
         self._core, self._clock, self._dispatch = core, clock, dispatch
         self._queue: SimpleQueue[Entry | None] = SimpleQueue()  # None: look whether to stop
+        self._kept: dict[int, Waiter] = {}  # id of a write that the core keeps -> who waits for it
         self._waiting_for_room: deque[Waiter] = deque()
         self._lifecycle = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -158,6 +159,8 @@ class Writer:
                     entries.append(entry)
         except Empty:
             settle((waiter, Closed("the node is closed")) for _, waiter in entries)
+        kept, self._kept = self._kept, {}
+        settle((waiter, Closed("the node is closed")) for waiter in kept.values())
         self._make_room()
 
     # On the writer thread.
@@ -203,11 +206,22 @@ class Writer:
         tick = now.mono >= max(self._core.wake_at, self._tick_not_before) and not self._stopping
         if inputs or tick:
             outcomes = self._outcomes([*inputs, Tick()] if tick else inputs, now)
-            settle(zip(waiters, outcomes, strict=False))
+            self._settle(zip(inputs, waiters, outcomes, strict=False))
             if tick:
                 self._after_tick(outcomes[-1], now)
         if len(inputs) < len(entries):
             settle((waiter, self._called(what)) for what, waiter in entries if callable(what))
+
+    def _settle(self, outcomes: Iterable[tuple[Input, Waiter, Any]]) -> None:
+        """Give each waiter its outcome, but for writes that the core keeps; and those that it kept before."""
+        settled: list[tuple[Waiter, Any]] = []
+        for what, waiter, outcome in outcomes:
+            if outcome is KEPT:
+                self._kept[id(what)] = waiter
+            else:
+                settled.append((waiter, outcome))
+        settled += [(self._kept.pop(id(write)), outcome) for write, outcome in self._core.take_settled()]
+        settle(settled)
 
     def _outcomes(self, inputs: Sequence[Input], now: Instant) -> Sequence[Any]:
         if isinstance(self._refusal, StoreFailed):

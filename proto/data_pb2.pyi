@@ -112,7 +112,10 @@ class WriteRequest(_message.Message):
 
     KEYSPACE_FIELD_NUMBER: _builtins.int
     OPS_FIELD_NUMBER: _builtins.int
+    WAIT_S_FIELD_NUMBER: _builtins.int
     keyspace: _builtins.str
+    wait_s: _builtins.float
+    """for a single spend of a bounded counter: seconds to wait for rights, at most 300"""
     @_builtins.property
     def ops(self) -> _containers.RepeatedCompositeFieldContainer[Global___Op]:
         """at most 10,000"""
@@ -122,10 +125,11 @@ class WriteRequest(_message.Message):
         *,
         keyspace: _builtins.str = ...,
         ops: _abc.Iterable[Global___Op] | None = ...,
+        wait_s: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["keyspace", b"keyspace", "ops", b"ops"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["keyspace", b"keyspace", "ops", b"ops", "wait_s", b"wait_s"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -175,6 +179,51 @@ class WriteReply(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WriteReply: _TypeAlias = WriteReply  # noqa: Y015
+
+@_typing.final
+class EstateRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEYSPACE_FIELD_NUMBER: _builtins.int
+    MEMBER_FIELD_NUMBER: _builtins.int
+    keyspace: _builtins.str
+    member: _builtins.str
+    """its name; empty: the node itself"""
+    def __init__(
+        self,
+        *,
+        keyspace: _builtins.str = ...,
+        member: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["keyspace", b"keyspace", "member", b"member"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EstateRequest: _TypeAlias = EstateRequest  # noqa: Y015
+
+@_typing.final
+class EstateReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPLICAS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def replicas(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """its current replica id, and those of which it is the heir"""
+
+    def __init__(
+        self,
+        *,
+        replicas: _abc.Iterable[_builtins.bytes] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["replicas", b"replicas"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EstateReply: _TypeAlias = EstateReply  # noqa: Y015
 
 @_typing.final
 class ScanRequest(_message.Message):

@@ -44,6 +44,11 @@ class DataStub(object):
                 request_serializer=gossamer_dot_proto_dot_data__pb2.WriteRequest.SerializeToString,
                 response_deserializer=gossamer_dot_proto_dot_data__pb2.WriteReply.FromString,
                 _registered_method=True)
+        self.Estate = channel.unary_unary(
+                '/gossamer.v1.Data/Estate',
+                request_serializer=gossamer_dot_proto_dot_data__pb2.EstateRequest.SerializeToString,
+                response_deserializer=gossamer_dot_proto_dot_data__pb2.EstateReply.FromString,
+                _registered_method=True)
         self.Scan = channel.unary_stream(
                 '/gossamer.v1.Data/Scan',
                 request_serializer=gossamer_dot_proto_dot_data__pb2.ScanRequest.SerializeToString,
@@ -73,6 +78,13 @@ class DataServicer(object):
 
     def Write(self, request, context):
         """One transaction: all operations as one event, or none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Estate(self, request, context):
+        """Whose rights of bounded counters a member may spend.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -112,6 +124,11 @@ def add_DataServicer_to_server(servicer, server):
                     servicer.Write,
                     request_deserializer=gossamer_dot_proto_dot_data__pb2.WriteRequest.FromString,
                     response_serializer=gossamer_dot_proto_dot_data__pb2.WriteReply.SerializeToString,
+            ),
+            'Estate': grpc.unary_unary_rpc_method_handler(
+                    servicer.Estate,
+                    request_deserializer=gossamer_dot_proto_dot_data__pb2.EstateRequest.FromString,
+                    response_serializer=gossamer_dot_proto_dot_data__pb2.EstateReply.SerializeToString,
             ),
             'Scan': grpc.unary_stream_rpc_method_handler(
                     servicer.Scan,
@@ -183,6 +200,33 @@ class Data(object):
             '/gossamer.v1.Data/Write',
             gossamer_dot_proto_dot_data__pb2.WriteRequest.SerializeToString,
             gossamer_dot_proto_dot_data__pb2.WriteReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Estate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gossamer.v1.Data/Estate',
+            gossamer_dot_proto_dot_data__pb2.EstateRequest.SerializeToString,
+            gossamer_dot_proto_dot_data__pb2.EstateReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -44,6 +44,8 @@ class DataStub:
     """The cells at some paths, in the order asked."""
     Write: _grpc.UnaryUnaryMultiCallable[_data_pb2.WriteRequest, _data_pb2.WriteReply]
     """One transaction: all operations as one event, or none."""
+    Estate: _grpc.UnaryUnaryMultiCallable[_data_pb2.EstateRequest, _data_pb2.EstateReply]
+    """Whose rights of bounded counters a member may spend."""
     Scan: _grpc.UnaryStreamMultiCallable[_data_pb2.ScanRequest, _data_pb2.ScanPage]
     """The cells under a prefix, in path order, a page at a time. Pages are read one after the other, so
     a write made meanwhile may show in a later page.
@@ -60,6 +62,8 @@ class DataAsyncStub(DataStub):
     """The cells at some paths, in the order asked."""
     Write: _aio.UnaryUnaryMultiCallable[_data_pb2.WriteRequest, _data_pb2.WriteReply]  # type: ignore[assignment]
     """One transaction: all operations as one event, or none."""
+    Estate: _aio.UnaryUnaryMultiCallable[_data_pb2.EstateRequest, _data_pb2.EstateReply]  # type: ignore[assignment]
+    """Whose rights of bounded counters a member may spend."""
     Scan: _aio.UnaryStreamMultiCallable[_data_pb2.ScanRequest, _data_pb2.ScanPage]  # type: ignore[assignment]
     """The cells under a prefix, in path order, a page at a time. Pages are read one after the other, so
     a write made meanwhile may show in a later page.
@@ -85,6 +89,14 @@ class DataServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_data_pb2.WriteReply, _abc.Awaitable[_data_pb2.WriteReply]]:
         """One transaction: all operations as one event, or none."""
+
+    @_abc_1.abstractmethod
+    def Estate(
+        self,
+        request: _data_pb2.EstateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_data_pb2.EstateReply, _abc.Awaitable[_data_pb2.EstateReply]]:
+        """Whose rights of bounded counters a member may spend."""
 
     @_abc_1.abstractmethod
     def Scan(

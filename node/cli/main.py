@@ -11,6 +11,7 @@ from .demo import demo
 from .exits import Commands
 from .members import members, status
 from .serve import config, serve
+from .stock import mint, spend, transfer
 
 HELP = """A replicated data store embedded in Python services.
 
@@ -36,5 +37,5 @@ def main() -> None:
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 
-for command in (serve, demo, get, set_, add, remove, ls, members, status, config):
+for command in (serve, demo, get, set_, add, mint, spend, transfer, remove, ls, members, status, config):
     main.add_command(command)

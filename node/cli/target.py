@@ -12,7 +12,18 @@ from gossamer.crdt import path
 
 from ..apply import shows
 from ..backend import CLEAR, Op, make_op
-from ..handles import Counter, Flag, Map, MaxRegister, MinRegister, MVRegister, Reading, Register, Set
+from ..handles import (
+    BoundedCounter,
+    Counter,
+    Flag,
+    Map,
+    MaxRegister,
+    MinRegister,
+    MVRegister,
+    Reading,
+    Register,
+    Set,
+)
 
 if TYPE_CHECKING:
     from ..rpc import Client
@@ -25,11 +36,13 @@ _READ: dict[str, tuple[type[Any], _Read]] = {
     "flag": (Flag, Flag.value),
     "flag_dw": (Flag, Flag.value),
     "counter": (Counter, Counter.value),
+    "bounded_counter": (BoundedCounter, BoundedCounter.value),
     "max_register": (MaxRegister, MaxRegister.get),
     "min_register": (MinRegister, MinRegister.get),
 }
 _SET = ("register", "mv_register", "max_register", "min_register")
 _FLAGS = ("flag", "flag_dw")
+BOUNDED = "bounded_counter"
 _SETS = ("set", "set_rw")
 
 
@@ -81,6 +94,8 @@ class Target:
         handle, read = _READ[self.kind]
         if self.kind == "register":
             return self._register()
+        if self.kind == BOUNDED:
+            return self._stock()
         return Found(read(self._handle(handle)), {})
 
     def _register(self) -> Found | None:
@@ -91,7 +106,18 @@ class Target:
         value = first.pop("value")
         return Found(value, first | {"beaten": beaten})
 
+    def _stock(self) -> Found:
+        handle = self.stock()
+        return Found(handle.value(), {"available": handle.available()})
+
     # Writing
+
+    def stock(self) -> BoundedCounter:
+        """The bounded counter that this is. `ValueError` for anything else."""
+        if self.kind != BOUNDED:
+            raise ValueError(f"{self.text}: a {self.kind} is neither minted nor spent; a {BOUNDED} is")
+        found: BoundedCounter = self._handle(BoundedCounter)
+        return found
 
     def set(self, value: Any) -> None:
         """Make it ``value``. `ValueError` if this kind is not set, or not to that."""
@@ -116,6 +142,8 @@ class Target:
             raise ValueError(f"{self.text}: which element? gossamer add {self.text} ELEMENT")
         elif self._is_element and not is_given:
             self._write("add")
+        elif self.kind == BOUNDED:
+            raise ValueError(f"{self.text}: a {BOUNDED} is not added to; see gossamer mint and spend")
         else:
             raise ValueError(f"{self.text}: nothing can be added to a {self.kind}")
 

@@ -3,6 +3,7 @@
 They stand on a `Backend` alone, so they are the same on a node here, inside a transaction, and over a network.
 """
 
+from .bounded_counter import BoundedCounter
 from .constructors import Handles
 from .counter import Counter
 from .extreme import MaxRegister, MinRegister
@@ -17,6 +18,7 @@ from .set import Set
 from .transaction import Transaction
 
 __all__ = [
+    "BoundedCounter",
     "Counter",
     "Flag",
     "Handles",

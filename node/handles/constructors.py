@@ -8,6 +8,7 @@ from gossamer.crdt import path
 
 from ..backend import Backend
 from . import flag, set
+from .bounded_counter import BoundedCounter
 from .counter import Counter
 from .extreme import MaxRegister, MinRegister
 from .flag import Flag
@@ -53,6 +54,10 @@ class Handles:
     def counter(self, name: str) -> Counter:
         """A sum that every node adds to."""
         return Counter(self._backend, self._keyspace, self._under("counter", name))
+
+    def bounded_counter(self, name: str) -> BoundedCounter:
+        """A stock that every node mints and spends, and that is never oversold."""
+        return BoundedCounter(self._backend, self._keyspace, self._under("bounded_counter", name))
 
     def set(self, name: str, policy: str = "add-wins") -> Set:
         """Typed elements; ``policy`` is ``add-wins`` or ``remove-wins``."""

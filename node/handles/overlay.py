@@ -12,7 +12,7 @@ from heapq import merge
 from itertools import islice
 from operator import itemgetter
 
-from gossamer.crdt import Cell, Dot, Event
+from gossamer.crdt import Cell, Dot, Event, path
 
 from ..apply import check_limits, clear, expand, payload_bytes, shows, write
 from ..backend import CLEAR, EXPECT, Backend, Change, Op, expect, make_op
@@ -23,6 +23,7 @@ from .reading import PROVISIONAL, PROVISIONAL_SEQ
 Pairs = Iterable[tuple[bytes, Cell]]
 
 _EVENT = Event(PROVISIONAL, PROVISIONAL_SEQ)
+_BOUNDED = "bounded_counter"
 
 
 class Overlay:
@@ -64,13 +65,20 @@ class Overlay:
     def write(self, keyspace: str, ops: Sequence[Op]) -> Dot | None:
         cells = {op.path: self.cell(keyspace, op.path) for op in ops if op.method != CLEAR}
         ranges = {op.path: _enough(self.scan(keyspace, op.path)) for op in ops if op.method == CLEAR}
-        self._queue(ops, cells, ranges)
+        self._queue(ops, cells, ranges, self.estate(keyspace) if _wants_rights(ops) else ())
         return None
+
+    def write_within(self, keyspace: str, ops: Sequence[Op], wait: float) -> Dot | None:
+        raise ValueError("wait: a transaction does not wait; spend without it, or outside")
+
+    def estate(self, keyspace: str, member: str = "") -> tuple[bytes, ...]:
+        self._check_open()
+        return _with_own(self._parent.estate(keyspace, member), member)
 
     async def awrite(self, keyspace: str, ops: Sequence[Op]) -> Dot | None:
         cells = {op.path: await self.acell(keyspace, op.path) for op in ops if op.method != CLEAR}
         ranges = {op.path: _enough(await self.ascan(keyspace, op.path)) for op in ops if op.method == CLEAR}
-        self._queue(ops, cells, ranges)
+        self._queue(ops, cells, ranges, await self.aestate(keyspace) if _wants_rights(ops) else ())
         return None
 
     def update(self, keyspace: str, cell_path: bytes, change: Change) -> Dot | None:
@@ -80,6 +88,13 @@ class Overlay:
     async def aupdate(self, keyspace: str, cell_path: bytes, change: Change) -> Dot | None:
         cell = await self.acell(keyspace, cell_path)
         return await self.awrite(keyspace, (expect(cell_path, cell), *change(cell)))
+
+    async def awrite_within(self, keyspace: str, ops: Sequence[Op], wait: float) -> Dot | None:
+        return self.write_within(keyspace, ops, wait)
+
+    async def aestate(self, keyspace: str, member: str = "") -> tuple[bytes, ...]:
+        self._check_open()
+        return _with_own(await self._parent.aestate(keyspace, member), member)
 
     def _check_open(self) -> None:
         if not self.is_open:
@@ -96,9 +111,16 @@ class Overlay:
         rest = ((p, self._over(p, cell)) for p, cell in below if p not in hidden)
         return merge(own, rest, key=itemgetter(0))
 
-    def _queue(self, ops: Sequence[Op], cells: dict[bytes, Cell], ranges: Mapping[bytes, Pairs]) -> None:
+    def _queue(
+        self,
+        ops: Sequence[Op],
+        cells: dict[bytes, Cell],
+        ranges: Mapping[bytes, Pairs],
+        estate: tuple[bytes, ...],
+    ) -> None:
         queued, replaced = self._following(ops)
-        after = expand(queued, ranges.__getitem__, cells.__getitem__, _EVENT)
+        event = Event(PROVISIONAL, PROVISIONAL_SEQ, estate=frozenset(estate)) if estate else _EVENT
+        after = expand(queued, ranges.__getitem__, cells.__getitem__, event)
         self._count(len(ops), after)
         self._changed |= after
         self._cleared += [op.path for op in ops if op.method == CLEAR]
@@ -143,6 +165,15 @@ class Overlay:
 
     def _last(self, cell_path: bytes) -> Op | None:
         return next((op for op in reversed(self._ops) if op.path == cell_path), None)
+
+
+def _wants_rights(ops: Sequence[Op]) -> bool:
+    return any(op.method != CLEAR and path.kind_of(op.path) == _BOUNDED for op in ops)
+
+
+def _with_own(estate: tuple[bytes, ...], member: str) -> tuple[bytes, ...]:
+    """The node's estate, and what the transaction itself has minted and spent."""
+    return estate if member else (*estate, PROVISIONAL)
 
 
 def _resolved(earlier: Op, op: Op) -> Op:

@@ -12,7 +12,7 @@ from itertools import islice
 
 from gossamer.crdt import Cell
 
-from ..apply import shows
+from ..apply import check_removable, is_removable, shows
 from ..backend import CLEAR, Backend, Op, make_op
 from ..errors import LimitExceeded
 from ..limits import TRANSACTION_CELLS_MAX
@@ -27,6 +27,8 @@ def clear(backend: Backend, keyspace: str, prefixes: Sequence[bytes]) -> None:
         if isinstance(backend, Overlay):
             raise
         for prefix in prefixes:
+            check_removal(backend.scan(keyspace, prefix))
+        for prefix in prefixes:
             for ops in chunks(removals(backend.scan(keyspace, prefix))):
                 backend.write(keyspace, ops)
 
@@ -39,13 +41,22 @@ async def aclear(backend: Backend, keyspace: str, prefixes: Sequence[bytes]) -> 
         if isinstance(backend, Overlay):
             raise
         for prefix in prefixes:
+            check_removal(await backend.ascan(keyspace, prefix))
+        for prefix in prefixes:
             for ops in chunks(removals(await backend.ascan(keyspace, prefix))):
                 await backend.awrite(keyspace, ops)
 
 
+def check_removal(cells: Iterable[tuple[bytes, Cell]]) -> None:
+    """`ValueError` if one of them cannot be removed: before the first is, where it takes several events."""
+    for cell_path, cell in cells:
+        check_removable(cell_path, cell)
+
+
 def removals(cells: Iterable[tuple[bytes, Cell]]) -> Iterator[Op]:
-    """The removal of each cell that shows."""
-    return (make_op(cell_path, "remove") for cell_path, cell in cells if shows(cell_path, cell))
+    """The removal of each cell that shows; a bounded counter made since the check was not seen, and stays."""
+    seen = (cell_path for cell_path, cell in cells if is_removable(cell_path) and shows(cell_path, cell))
+    return (make_op(cell_path, "remove") for cell_path in seen)
 
 
 def chunks(ops: Iterable[Op]) -> Iterator[list[Op]]:

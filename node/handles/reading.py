@@ -46,10 +46,16 @@ def seen(cell: Cell) -> dict[bytes, int]:
 
 
 def readable(cell_path: bytes, cell: Cell) -> Cell:
-    """The cell itself; `Conflicted`, with the rival values, if two payloads were found under one dot."""
+    """The cell itself; `Conflicted`, with the rival values, if two payloads were found under one dot.
+
+    A type that can read rivals itself is left to do so.
+    """
     if not cell.is_conflicted:
         return cell
-    rivals = tuple(_rivals(type_at(cell_path), cell))
+    cell_type = type_at(cell_path)
+    if cell_type is not None and cell_type.reads_rivals:
+        return cell
+    rivals = tuple(_rivals(cell_type, cell))
     raise Conflicted(
         f"{path.to_text(cell_path)}: two values under one dot, so a replica id was used twice: "
         f"{', '.join(map(repr, rivals))}. Setting, resetting or removing it settles it",

@@ -44,6 +44,7 @@ from .registry import SYSTEM, Registry
 from .sending import Sender
 from .state import State
 from .view import Draft, View
+from .wants import Wants
 
 
 class Identity(NamedTuple):
@@ -86,6 +87,7 @@ class Engine:
         self._aged: dict[str, tuple[float, Vector, Vector]] = {}
         self.duties = Duties(self)
         self.receiver = Receiver(self)
+        self.wants = Wants(self)
         self._handshake = Handshake(self)
         self._sender = Sender(self)
         self.wake_at = 0.0

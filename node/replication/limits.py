@@ -32,6 +32,19 @@ COLLECT_ROWS = 500
 """Rows looked at in one step of collection: a few milliseconds of the writer."""
 SILENCE_S = 600.0
 """Seconds that an old replica id must have been silent before a member agrees to seal it."""
+EVEN_EVERY_S = 1.0
+"""Seconds between two looks at whether a peer runs low of a bounded counter. Larger: fewer events, and more spends that
+must ask first."""
+EVEN_COUNTERS = 500
+"""Counters looked at each time: a few milliseconds of the writer."""
+WATCHED_MAX = 10_000
+"""Counters waiting to be looked at; those beyond are looked at when they change next. A path each."""
+ASK_EVERY_S = 0.1
+"""Seconds between two questions for rights of one counter: some round trips, so that an answer is not asked for twice."""
+GIVE_EVERY_S = 0.02
+"""Seconds between two rounds of answers on one link and keyspace: bounds the events that a peer can make us write."""
+WANTS_MAX = 64
+"""Counters for which one peer's questions are kept until they are answered; it asks again for the others."""
 NAME_BYTES_MAX = 200
 """Bytes of a member's or keyspace's name; it is part of a path."""
 LINKS_MAX = 2048

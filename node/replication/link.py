@@ -72,6 +72,10 @@ class Shared:
     """A full exchange that the peer asked for has begun on this link."""
     is_repairing: bool = False
     """What is asked for has not ended."""
+    wants: dict[bytes, int] = field(default_factory=dict)
+    """Rights of bounded counters that the peer asked for: path -> how many."""
+    give_at: float = 0.0
+    """When its questions may be answered next."""
     tell_at: float | None = None
     digest_at: float = 0.0
     quiet_until: float = 0.0

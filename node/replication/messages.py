@@ -1,4 +1,4 @@
-"""What two nodes say to each other: nine messages, as msgpack arrays, numbered a link.
+"""What two nodes say to each other: ten messages, as msgpack arrays, numbered a link.
 
 The question this answers: *are these bytes a message, and what does it say?* Decoding is typed and bounded, so
 that hostile bytes cost at most a few times their own size. The number of a message counts up mod 128: a
@@ -141,9 +141,18 @@ class Deflated(msgspec.Struct, array_like=True, frozen=True, tag=8):
     data: bytes
 
 
+class Want(msgspec.Struct, array_like=True, frozen=True, tag=9):
+    """A spend here lacks so many rights of a bounded counter: transfer to me what you can spare of them."""
+
+    number: int
+    keyspace: int
+    path: bytes
+    amount: int
+
+
 REFUSALS = ("version", "cluster", "clone", "forgotten", "rollback")
 
-Message: TypeAlias = Hello | Open | Batch | Ack | Tell | Part | Ask | Refuse | Deflated
+Message: TypeAlias = Hello | Open | Batch | Ack | Tell | Part | Ask | Refuse | Deflated | Want
 
 _DEFLATE_LEVEL = 1
 """Level 9 is no smaller on cells, and takes several times as long."""

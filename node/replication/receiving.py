@@ -16,7 +16,20 @@ from gossamer.crdt import Vector, path, vector
 from ..errors import Damaged, ProtocolError
 from . import batch, limits
 from .link import Link, Shared
-from .messages import DIGEST_BYTES, Ack, Ask, Batch, Message, Open, Tell, decode, encode, of_flat, replica_ids
+from .messages import (
+    DIGEST_BYTES,
+    Ack,
+    Ask,
+    Batch,
+    Message,
+    Open,
+    Tell,
+    Want,
+    decode,
+    encode,
+    of_flat,
+    replica_ids,
+)
 from .news import News
 from .registry import SYSTEM
 from .state import Bootstrap, State
@@ -92,7 +105,7 @@ class Receiver:
         return any(name in link.shared for link in self._engine.links.values() for name in link.early)
 
     def in_keyspace(self, drafts: Callable[[str], Draft], link: Link, message: Message, now: float) -> None:
-        if not isinstance(message, Batch | Ack | Tell | Ask):
+        if not isinstance(message, Batch | Ack | Tell | Ask | Want):
             raise ProtocolError("parts inside parts")
         if not 0 <= message.keyspace < len(link.their_names):
             raise ProtocolError("a keyspace that the peer has not opened")
@@ -104,6 +117,9 @@ class Receiver:
         draft = drafts(shared.name)
         if isinstance(message, Ask):
             shared.is_asked = True
+            return
+        if isinstance(message, Want):
+            self._engine.wants.on_want(shared, message)
             return
         content, ids = (
             batch.Content(),

@@ -104,6 +104,12 @@ class Registry:
         needed = {m.name for m in self.remaining}
         return seal.is_forgotten or (bool(needed) and needed <= seal.silent)
 
+    @cached_property
+    def heirs(self) -> dict[bytes, bytes]:
+        """Sealed id -> the id that has its rights of bounded counters. Those of a forgotten member have no heir."""
+        found = {r: self.heir(r) for r in self.sealed if not self.seals[r].is_forgotten}
+        return {replica: heir for replica, heir in found.items() if heir is not None}
+
     def heir(self, replica: bytes) -> bytes | None:
         """The one heir of a sealed id: the lowest current id of the members that name it as theirs."""
         return min((m.replica for m in self.members.values() if replica in m.ids - {m.replica}), default=None)

@@ -28,6 +28,7 @@ class Draft(View, Protocol):
     """A keyspace inside the writer's transaction: all of it commits, or none."""
 
     may_return: frozenset[bytes]
+    bounded: set[bytes]
 
     def put(self, cell_path: bytes, new: Cell, grouped: Iterable[Dot] = ()) -> None: ...
     def add_group(self, dot: Dot, paths: Iterable[bytes]) -> None: ...

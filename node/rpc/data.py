@@ -49,7 +49,12 @@ class DataService(data_pb2_grpc.DataServicer):
     async def Write(self, request: pb.WriteRequest, context: Context) -> pb.WriteReply:
         async with faults.answering(context):
             ops = wire.unpack_ops(request.ops)
-            return wire.pack_dot(await self._node.awrite(request.keyspace, ops))
+            wait = wire.checked_wait(request.wait_s)
+            return wire.pack_dot(await self._node.awrite_within(request.keyspace, ops, wait))
+
+    async def Estate(self, request: pb.EstateRequest, context: Context) -> pb.EstateReply:
+        async with faults.answering(context):
+            return pb.EstateReply(replicas=await self._node.aestate(request.keyspace, request.member))
 
     async def Scan(self, request: pb.ScanRequest, context: Context) -> AsyncIterator[pb.ScanPage]:
         async with faults.answering(context):

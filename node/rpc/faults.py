@@ -19,6 +19,8 @@ log = logging.getLogger("gossamer")
 Context = grpc.aio.ServicerContext[Any, Any]
 
 NAME_KEY = "gossamer-error"
+AVAILABLE_KEY = "gossamer-available"
+"""What an `InsufficientRights` carries beside its words."""
 
 _CODES: list[tuple[type[Exception], grpc.StatusCode]] = [
     (errors.Damaged, grpc.StatusCode.DATA_LOSS),
@@ -66,7 +68,9 @@ async def _abort(context: Context, error: Exception) -> NoReturn:
     for kind, code in _CODES:
         if isinstance(error, kind):
             name = next(c.__name__ for c in type(error).__mro__ if c.__name__ in _CLASSES)
-            await context.abort(code, str(error), ((NAME_KEY, name),))
+            available = getattr(error, "available", None)
+            more = () if available is None else ((AVAILABLE_KEY, str(available)),)
+            await context.abort(code, str(error), ((NAME_KEY, name), *more))
     log.exception("a call failed", exc_info=error)
     await context.abort(
         grpc.StatusCode.INTERNAL, "the node failed; its log says how", ((NAME_KEY, "Refused"),)
@@ -77,9 +81,12 @@ async def _abort(context: Context, error: Exception) -> NoReturn:
 def raised(error: grpc.RpcError, is_write: bool) -> Exception:
     """What a client raises for a call that failed."""
     code, details = error.code(), error.details() or ""
-    for item in error.trailing_metadata() or ():
-        if item.key == NAME_KEY:
-            return _CLASSES.get(str(item.value), errors.Refused)(details)
+    told = {item.key: str(item.value) for item in error.trailing_metadata() or ()}
+    if NAME_KEY in told:
+        found = _CLASSES.get(told[NAME_KEY], errors.Refused)(details)
+        if isinstance(found, errors.InsufficientRights) and told.get(AVAILABLE_KEY, "").isdecimal():
+            found.available = int(told[AVAILABLE_KEY])
+        return found
     words = f"{code.name}: {details}"
     if code not in _ENDED_BY_TRANSPORT:
         return errors.Refused(words)

@@ -68,11 +68,26 @@ class RemoteBackend:
         return await asyncio.to_thread(lambda: list(self.scan(keyspace, prefix)))
 
     def write(self, keyspace: str, ops: Sequence[Op]) -> Dot | None:
-        return wire.unpack_dot(self._call(self._stub.Write, _write_request(keyspace, ops), is_write=True))
+        return self.write_within(keyspace, ops, 0.0)
+
+    def write_within(self, keyspace: str, ops: Sequence[Op], wait: float) -> Dot | None:
+        request = _write_request(keyspace, ops, wait)
+        return wire.unpack_dot(self._call(self._stub.Write, request, is_write=True, wait=wait))
+
+    def estate(self, keyspace: str, member: str = "") -> tuple[bytes, ...]:
+        request = pb.EstateRequest(keyspace=keyspace, member=member)
+        return wire.unpack_estate(self._call(self._stub.Estate, request))
+
+    async def aestate(self, keyspace: str, member: str = "") -> tuple[bytes, ...]:
+        request = pb.EstateRequest(keyspace=keyspace, member=member)
+        return wire.unpack_estate(await self._acall(self._stub.Estate, request))
 
     async def awrite(self, keyspace: str, ops: Sequence[Op]) -> Dot | None:
-        request = _write_request(keyspace, ops)
-        return wire.unpack_dot(await self._acall(self._stub.Write, request, is_write=True))
+        return await self.awrite_within(keyspace, ops, 0.0)
+
+    async def awrite_within(self, keyspace: str, ops: Sequence[Op], wait: float) -> Dot | None:
+        request = _write_request(keyspace, ops, wait)
+        return wire.unpack_dot(await self._acall(self._stub.Write, request, is_write=True, wait=wait))
 
     def update(self, keyspace: str, cell_path: bytes, change: Change) -> Dot | None:
         for attempt in self._attempts():
@@ -107,16 +122,20 @@ class RemoteBackend:
         request = pb.AdminRequest(verb=verb, arguments=msgspec.json.encode(arguments))
         return msgspec.json.decode(self._call(self._stub.Admin, request, is_write=True).result)
 
-    def _call(self, method: Callable[..., Reply], request: object, *, is_write: bool = False) -> Reply:
+    def _call(
+        self, method: Callable[..., Reply], request: object, *, is_write: bool = False, wait: float = 0.0
+    ) -> Reply:
         self._check()
         try:
-            return method(request, timeout=self._timeout)
+            return method(request, timeout=self._timeout + wait)
         except grpc.RpcError as error:
             raise faults.raised(error, is_write) from None
 
-    async def _acall(self, method: Callable[..., Reply], request: object, *, is_write: bool = False) -> Reply:
+    async def _acall(
+        self, method: Callable[..., Reply], request: object, *, is_write: bool = False, wait: float = 0.0
+    ) -> Reply:
         self._check()
-        call = cast(Any, method).future(request, timeout=self._timeout)
+        call = cast(Any, method).future(request, timeout=self._timeout + wait)
         await _done(call)
         try:
             return cast(Reply, call.result())
@@ -165,8 +184,8 @@ def _in_loop(loop: asyncio.AbstractEventLoop, what: Callable[[], None]) -> None:
         pass
 
 
-def _write_request(keyspace: str, ops: Sequence[Op]) -> pb.WriteRequest:
-    request = pb.WriteRequest(keyspace=keyspace, ops=wire.pack_ops(ops))
+def _write_request(keyspace: str, ops: Sequence[Op], wait: float) -> pb.WriteRequest:
+    request = pb.WriteRequest(keyspace=keyspace, ops=wire.pack_ops(ops), wait_s=wait)
     if request.ByteSize() > address.RECEIVE_BYTES_MAX:
         raise LimitExceeded(
             f"a transaction of {request.ByteSize()} bytes on the wire, at most {address.RECEIVE_BYTES_MAX} are possible"

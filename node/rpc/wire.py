@@ -11,11 +11,11 @@ from typing import Any
 
 import msgspec
 
-from gossamer.crdt import Cell, Dot, MalformedError, check_cell, codec, path
+from gossamer.crdt import Cell, Dot, MalformedError, check_cell, codec, path, vector
 from gossamer.proto import data_pb2
 
 from ..backend import CLEAR, Op, make_op
-from ..limits import READ_PATHS_MAX, TRANSACTION_OPS_MAX
+from ..limits import READ_PATHS_MAX, SPEND_WAIT_S_MAX, TRANSACTION_OPS_MAX
 
 _BIG_INT = 1  # msgpack extension type of an int beyond 64 bits
 _CELL = msgspec.msgpack.Decoder()
@@ -101,6 +101,20 @@ def unpack_cell(cell_path: bytes, data: bytes) -> Cell:
     cell = codec.of_shape(shaped, codec.by_eight_bytes)
     check_cell(cell_path, cell)
     return cell
+
+
+def checked_wait(wait: float) -> float:
+    """The seconds of a Write."""
+    if not 0 <= wait <= SPEND_WAIT_S_MAX:
+        raise ValueError(f"wait: {wait} is not from 0 to {SPEND_WAIT_S_MAX:g} s")
+    return wait
+
+
+def unpack_estate(reply: data_pb2.EstateReply) -> tuple[bytes, ...]:
+    """The replica ids of an Estate. `MalformedError` if they are none."""
+    if not reply.replicas or any(len(replica) != vector.REPLICA_BYTES for replica in reply.replicas):
+        raise MalformedError("estate: not a list of replica ids")
+    return tuple(reply.replicas)
 
 
 def pack_dot(dot: Dot | None) -> data_pb2.WriteReply:

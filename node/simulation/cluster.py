@@ -89,6 +89,7 @@ class Cluster:
                 int(WALL_AT_START + (self.clock.now + self.skew.get(index, 0.0)) * 1e6), self.clock.now
             ),
             self._perform,
+            self.clock.step,
             self._keyspaces,
             peers,
         )

@@ -17,7 +17,7 @@ from ..handles.space import Space
 from ..replica import DEFAULT, Replica
 from ..replication.engine import Identity
 from ..store import Store
-from ..turns import Effect, Input, Instant, Result, Tick, Update, Write
+from ..turns import Effect, Input, Instant, Kept, Result, Tick, Update, Write
 
 MAP_BYTES = 256 * 1024 * 1024
 PAGE_CELLS = 100
@@ -33,6 +33,7 @@ class SimulatedNode(Space):
         rng: random.Random,
         clock: Callable[[], Instant],
         perform: Callable[[SimulatedNode, list[Effect]], None],
+        step: Callable[[], bool],
         keyspaces: Sequence[str],
         peers: Sequence[str],
     ) -> None:
@@ -41,7 +42,9 @@ class SimulatedNode(Space):
         self.directory = directory
         self.keyspaces = tuple(keyspaces)
         self.peers = tuple(peers)
-        self._rng, self._clock, self._perform = rng, clock, perform
+        self._rng, self._clock, self._perform, self._step = rng, clock, perform, step
+        self.settled: dict[int, Result] = {}
+        """Writes that were kept for a while: the id of each -> its outcome."""
         self._core: Replica | None = None
         self._identity: tuple[bytes, list[bytes]] = (rng.randbytes(8), [])
 
@@ -89,6 +92,7 @@ class SimulatedNode(Space):
     def turn(self, inputs: Sequence[Input], *, is_last: bool = False) -> list[Any]:
         """One turn, and then all that it wants sent; with ``is_last`` the node dies between the two."""
         results = self.core.turn(inputs, self._clock())
+        self.settled |= {id(write): outcome for write, outcome in self.core.take_settled()}
         if is_last:
             self.stop()
         else:
@@ -128,9 +132,21 @@ class SimulatedNode(Space):
     def _own(self, one: Write | Update) -> Dot | None:
         check_outside()
         result: Result = self.turn([one])[0]
+        while isinstance(result, Kept):
+            if id(one) in self.settled:
+                result = self.settled.pop(id(one))
+            elif not (self.is_alive and self._step()):
+                raise Closed(f"node {self.name} is not running")
         if isinstance(result, Exception):
             raise result
         return result
+
+    def write_within(self, keyspace: str, ops: Sequence[Op], wait: float) -> Dot | None:
+        """`write`; while it waits, simulated time goes on, up to ``wait`` seconds."""
+        return self._own(Write(keyspace, ops, wait))
+
+    def estate(self, keyspace: str, member: str = "") -> tuple[bytes, ...]:
+        return self.core.estate(keyspace, member)
 
     async def acell(self, keyspace: str, cell_path: bytes) -> Cell:
         return self.cell(keyspace, cell_path)
@@ -143,6 +159,12 @@ class SimulatedNode(Space):
 
     async def aupdate(self, keyspace: str, cell_path: bytes, change: Change) -> Dot | None:
         return self.update(keyspace, cell_path, change)
+
+    async def awrite_within(self, keyspace: str, ops: Sequence[Op], wait: float) -> Dot | None:
+        return self.write_within(keyspace, ops, wait)
+
+    async def aestate(self, keyspace: str, member: str = "") -> tuple[bytes, ...]:
+        return self.estate(keyspace, member)
 
     # Beside the handles
 

@@ -19,6 +19,7 @@ from ..replication.state import Bootstrap, State
 from . import index, record
 
 _STATE, _PEER = b"state", b"peer:"
+_BOUNDED = path.CELLS["bounded_counter"]  # most paths do not even have its code in them
 
 
 class Tables:
@@ -127,6 +128,8 @@ class Draft(View):
         self._peers: set[bytes] = set()
         self.may_return: frozenset[bytes] = frozenset()
         """Replicas that may come back with writes that nobody here has seen."""
+        self.bounded: set[bytes] = set()
+        """Bounded counters that were changed: their rights may have to be moved."""
         self.has_changed = False
 
     def cell(self, cell_path: bytes) -> Cell:
@@ -162,6 +165,8 @@ class Draft(View):
         state = self.state
         state.digest = (state.digest - self._weights[cell_path] + weight) % record.DIGEST_MOD
         self._cells[cell_path], self._weights[cell_path] = new, weight
+        if _BOUNDED in cell_path and path.kind_of(cell_path) == "bounded_counter":
+            self.bounded.add(cell_path)
         self.has_changed = True
 
     def _index(self, cell_path: bytes, old: Cell, new: Cell, grouped: Iterable[Dot]) -> None:

@@ -19,6 +19,7 @@ from gossamer.crdt import (
     Cell,
     Dot,
     Event,
+    RightsError,
     UnseenError,
     Vector,
     cell,
@@ -75,7 +76,10 @@ class Copy:
         after, seen, wrote = self.cell, self.seen, []
         for method, args in writes:
             before = after
-            after = cell_type.write(before, method, cell_type.prepare(method, args), event)
+            try:
+                after = cell_type.write(before, method, cell_type.prepare(method, args), event)
+            except RightsError:  # one refusal, and nothing of the event is written
+                return [False] * len(writes)
             wrote.append(after is not before)
             if after is not before:
                 seen |= {Did(self.replica, event.seq, method, args, now, seen)}

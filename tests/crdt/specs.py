@@ -5,12 +5,12 @@ An event is *live* if no event seen has observed it. The style is that of antido
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from .harness import Did, History
+from .harness import REPLICAS, Did, History
 
 
 def live(history: History, by: Callable[[Did], bool] = lambda e: True) -> list[Did]:
@@ -106,6 +106,27 @@ def counter(history: History) -> int:
     return sum(e.args[0] for e in live(history, is_remove) if e.method == "add")
 
 
+# Bounded counter: a replica spends what it minted and was given, and no more.
+
+
+def bounded_counter(history: History) -> int:
+    return amounts(history, "mint") - amounts(history, "spend")
+
+
+def amounts(history: Iterable[Did], method: str) -> int:
+    return sum(int(e.args[-1]) for e in history if e.method == method)
+
+
+def rights(history: History, replica: bytes) -> int:
+    own = frozenset(e for e in history if e.replica == replica)
+    got = amounts((e for e in history if e.args[0] == replica), "transfer")
+    return bounded_counter(own) + got - amounts(own, "transfer")
+
+
+def lacks_rights(history: History, replica: bytes, method: str, args: tuple[Any, ...]) -> bool:
+    return method in ("spend", "transfer") and args[-1] > rights(history, replica)
+
+
 # Max and min: an entry carries its replica's own extreme since that replica last had none.
 
 
@@ -148,6 +169,8 @@ class Spec:
     writes: tuple[tuple[str, tuple[Any, ...]], ...]
     silent: dict[str, Says]
     """Method -> whether one who has seen this history has nothing to write. Other methods always write."""
+    refuses: Callable[[History, bytes, str, tuple[Any, ...]], bool] = lambda *_: False
+    """Whether a replica that has seen this history may not make a write."""
 
 
 def sets(*arguments: Any) -> tuple[tuple[str, tuple[Any, ...]], ...]:
@@ -159,6 +182,11 @@ def plain(*methods: str) -> tuple[tuple[str, tuple[Any, ...]], ...]:
 
 
 FLAG, SET = plain("enable", "disable", "remove"), plain("add", "discard", "remove")
+STOCK = (
+    *(("mint", (n,)) for n in (1, 5)),
+    *(("spend", (n,)) for n in (1, 1, 3)),
+    *(("transfer", (replica, n)) for replica in REPLICAS for n in (1, 2)),
+)
 COUNTER = (("add", (1,)), ("add", (-3,)), ("add", (10,)), *plain("reset"))
 
 SPECS = {
@@ -169,6 +197,7 @@ SPECS = {
     "set": Spec(any_on, SET, {"discard": none_live("add"), "remove": none_live("add")}),
     "set_rw": Spec(on_and_no_off, SET, {"discard": none_live("add"), "remove": none_live("add", "discard")}),
     "counter": Spec(counter, COUNTER, {"reset": all_removed, "remove": all_removed}),
+    "bounded_counter": Spec(bounded_counter, STOCK, {}, lacks_rights),
     "max_register": Spec(extreme(max), sets(1, 2, 3), {"remove": all_removed}),
     "min_register": Spec(extreme(min), sets(1, 2, 3), {"remove": all_removed}),
     "map": Spec(lambda history: {}, plain("create", "remove"), {"remove": none_live("create")}),

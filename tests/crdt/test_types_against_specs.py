@@ -31,8 +31,10 @@ class CheckedWorld(World):
         super().__init__(kind, check)
 
     def _write(self, copy: Copy, method: str, args: tuple[Any, ...], now: int) -> None:
-        silent = SPECS[self.kind].silent.get(method)
+        spec = SPECS[self.kind]
+        silent = spec.silent.get(method)
         expected = silent is None or not silent(copy.seen)
+        expected = expected and not spec.refuses(copy.seen, copy.replica, method, args)
         assert copy.write(method, *args, now=now) is expected, (method, copy.seen)
 
     def _set_over(self, copy: Copy, value: Any, source: int, age: int, now: int) -> None:

@@ -169,7 +169,7 @@ def test_arguments_of_another_type_or_number(kind: str, method: str, args: tuple
 
 @pytest.mark.parametrize("kind", sorted(TYPES))
 def test_a_method_that_the_type_has_not(kind: str) -> None:
-    with pytest.raises(ValueError, match=f"^{kind} has no 'frobnicate'; it has .*remove"):
+    with pytest.raises(ValueError, match=f"^{kind} has no 'frobnicate'; it has [a-z]"):
         TYPES[kind].prepare("frobnicate", ())
 
 

@@ -34,6 +34,12 @@ class AsyncOnly:
         await asyncio.sleep(0)
         return self._inner.update(keyspace, cell_path, change)
 
+    def write_within(self, keyspace: str, ops: Sequence[Op], wait: float) -> Dot | None:
+        raise AssertionError("a blocking write")
+
+    def estate(self, keyspace: str, member: str = "") -> tuple[bytes, ...]:
+        raise AssertionError("a blocking read")
+
     async def acell(self, keyspace: str, cell_path: bytes) -> Cell:
         await asyncio.sleep(0)
         return self._inner.cell(keyspace, cell_path)
@@ -45,6 +51,14 @@ class AsyncOnly:
     async def awrite(self, keyspace: str, ops: Sequence[Op]) -> Dot | None:
         await asyncio.sleep(0)
         return self._inner.write(keyspace, ops)
+
+    async def awrite_within(self, keyspace: str, ops: Sequence[Op], wait: float) -> Dot | None:
+        await asyncio.sleep(0)
+        return self._inner.write_within(keyspace, ops, wait)
+
+    async def aestate(self, keyspace: str, member: str = "") -> tuple[bytes, ...]:
+        await asyncio.sleep(0)
+        return self._inner.estate(keyspace, member)
 
 
 async def _iterate(members: Set) -> list[Any]:

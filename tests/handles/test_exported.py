@@ -28,6 +28,7 @@ WAITLESS = {name for name in vars(handles.Handles) if not name.startswith("_")} 
         handles.MVRegister,
         handles.Flag,
         handles.Counter,
+        handles.BoundedCounter,
         handles.MaxRegister,
         handles.MinRegister,
         handles.Set,

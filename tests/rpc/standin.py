@@ -77,6 +77,9 @@ class StandIn:
             self.changed.notify_all()
         return results
 
+    def take_settled(self) -> list[tuple[Write, Result]]:
+        return []
+
     def outbox(self, now: Instant) -> Sequence[Effect]:
         out, self._out = self._out, []
         return out
@@ -96,6 +99,9 @@ class StandIn:
     def page(self, keyspace: str, prefix: bytes, after: bytes | None, limit: int) -> list[tuple[bytes, Cell]]:
         found = self.memory.scan(keyspace, prefix)
         return [pair for pair in found if after is None or pair[0] > after][:limit]
+
+    def estate(self, keyspace: str, member: str) -> tuple[bytes, ...]:
+        return self.memory.estate(keyspace, member)
 
     def status(self) -> dict[str, Any]:
         return {"links": len(self.open_links)}
@@ -119,7 +125,7 @@ class StandIn:
     def _one(self, given: Input) -> Result:
         try:
             match given:
-                case Write(keyspace, ops):
+                case Write(keyspace, ops, _):
                     return self._write(keyspace, ops)
                 case Connected(link, dialed):
                     self.open_links.add(link)

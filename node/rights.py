@@ -1,0 +1,190 @@
+"""Rights of bounded counters at this node: spends that wait for them, peers that want them, and evening them out.
+
+What becomes of a spend that finds too few rights here? Without ``wait`` it fails at once; linked peers are asked
+all the same, so that the next attempt may succeed. With ``wait`` it is kept, and tried again in every turn that
+changed its counter, until its time is over. Whom to ask, and what to give, is decided in `replication.rights`;
+here it is brought about, by ordinary events in the writer's turns.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from gossamer.crdt import Cell, Dot, Vector, counter_bounded
+
+from .backend import Op
+from .errors import GossamerError, InsufficientRights
+from .limits import SPENDS_WAITING_MAX
+from .replication import limits, rights
+from .replication.engine import Engine
+from .store import Draft
+from .turns import Result, Write
+
+Drafts = Callable[[str], Draft]
+Commit = Callable[[Draft, Sequence[Op]], Dot | None]
+Where = tuple[str, bytes]
+"""Keyspace and path of a bounded counter."""
+
+
+class Waiting(NamedTuple):
+    """A spend that waits for rights."""
+
+    write: Write
+    until: float
+
+    @property
+    def where(self) -> Where:
+        return self.write.keyspace, self.write.ops[0].path
+
+    @property
+    def amount(self) -> int:
+        return int(self.write.ops[0].args[0])
+
+
+class Rights:
+    """One node's. Called in the writer's turns; ``now`` is the clock that only goes forward."""
+
+    def __init__(self, engine: Engine, knows_members: Callable[[], bool]) -> None:
+        """``knows_members``: whether the registry is whole; half of one makes heirs of those that are none."""
+        self._engine, self._knows_members = engine, knows_members
+        self._waiting: list[Waiting] = []
+        self._failed: dict[Where, int] = {}  # what spends wanted that failed at once in this turn
+        self._asked_at: dict[Where, float] = {}
+        self._watched: dict[Where, None] = {}  # changed since the last look, or shared with one who is away
+        self._even_at = 0.0
+
+    def estate(self, keyspace: str, replica: bytes, delivered: Vector) -> frozenset[bytes]:
+        """The ids whose rights are ``replica``'s, as far as is known here."""
+        registry = self._engine.registry
+        if not registry.heirs or not self._knows_members():
+            return frozenset((replica,))
+        return rights.estate(registry, replica, keyspace, delivered)
+
+    def wake_at(self) -> float:
+        """When there is something to do next."""
+        spends = min((one.until for one in self._waiting), default=math.inf)
+        asks = min(
+            (self._asks_at(one.where) for one in self._waiting if one.where in self._asked_at),
+            default=math.inf,
+        )
+        return min(spends, asks, self._even_at if self._watched else math.inf, self._engine.wants.due_at)
+
+    # Spends that found too few rights
+
+    def refused(self, write: Write, now: float) -> bool:
+        """A write found too few rights; whether it is kept, and will be `settle`d."""
+        if len(write.ops) != 1 or write.ops[0].method != "spend":
+            return False
+        one = Waiting(write, now + write.wait)
+        if write.wait > 0 and len(self._waiting) < SPENDS_WAITING_MAX:
+            self._waiting.append(one)
+            return True
+        self._failed[one.where] = one.amount
+        return False
+
+    def settle(
+        self, drafts: Drafts, changed: Callable[[Where], bool], commit: Commit, now: float
+    ) -> list[tuple[Write, Result]]:
+        """Try the spends whose counter has changed, in order of arrival; the outcome of those that wait no longer."""
+        outcomes: list[tuple[Write, Result]] = []
+        for one in self._waiting:
+            if not changed(one.where) and now < one.until:
+                continue
+            try:
+                outcomes.append((one.write, commit(drafts(one.write.keyspace), one.write.ops)))
+            except InsufficientRights as error:
+                if now >= one.until:
+                    outcomes.append((one.write, error))
+            except (ValueError, GossamerError) as error:
+                outcomes.append((one.write, error))
+        return outcomes
+
+    def settled(self, outcomes: Sequence[tuple[Write, Result]]) -> None:
+        """What `settle` found is committed."""
+        over = {id(write) for write, _ in outcomes}
+        self._waiting = [one for one in self._waiting if id(one.write) not in over]
+
+    # Asking, and being asked
+
+    def ask(self, drafts: Drafts, now: float) -> None:
+        """Ask linked peers for what is lacking here, if they have it."""
+        wanted: dict[Where, list[int]] = {where: [amount] for where, amount in self._failed.items()}
+        for one in self._waiting:
+            wanted.setdefault(one.where, []).append(one.amount)
+        self._failed.clear()
+        self._asked_at = {w: at for w, at in self._asked_at.items() if now < at + limits.ASK_EVERY_S}
+        for where, amounts in wanted.items():
+            if now >= self._asks_at(where):
+                self._ask(drafts(where[0]), where, amounts)
+                self._asked_at[where] = now
+
+    def _asks_at(self, where: Where) -> float:
+        at = self._asked_at.get(where)
+        return 0.0 if at is None else at + limits.ASK_EVERY_S
+
+    def _ask(self, draft: Draft, where: Where, amounts: list[int]) -> None:
+        me = self._engine.identity.replica
+        held = self._held(draft, *where)
+        if held is None:
+            return
+        for peer, amount in rights.asks(me, rights.affordable(amounts, sum(held.values())), held).items():
+            self._engine.wants.ask(peer, *where, amount)
+
+    def answer(self, drafts: Drafts, commit: Commit, now: float) -> None:
+        """Give peers what they want, as far as it is here."""
+        me = self._engine.identity.replica
+        for keyspace, peer, cell_path, asked in self._engine.wants.take_due(now):
+            draft = drafts(keyspace)
+            held = self._held(draft, keyspace, cell_path)
+            if held is None or peer not in held:
+                continue
+            waits = any(one.where == (keyspace, cell_path) for one in self._waiting)
+            amount = rights.answer(me, peer, asked, held[me], waits)
+            if amount > 0:
+                commit(draft, [_transfer(cell_path, peer, amount)])
+
+    # Evening out
+
+    def watch(self, keyspace: str, cell_paths: Sequence[bytes]) -> None:
+        """These counters were changed; whoever runs low of one may get some of it."""
+        for cell_path in cell_paths:
+            if len(self._watched) < limits.WATCHED_MAX:
+                self._watched[keyspace, cell_path] = None
+
+    def even_out(self, drafts: Drafts, commit: Commit, now: float) -> None:
+        """Give to those that run low, of some of the counters that were changed."""
+        if now < self._even_at or not self._watched:
+            return
+        self._even_at = now + limits.EVEN_EVERY_S
+        for where in list(self._watched)[: limits.EVEN_COUNTERS]:
+            del self._watched[where]
+            if self._even(drafts(where[0]), where, commit):
+                self._watched[where] = None  # again, behind the others
+
+    def _even(self, draft: Draft, where: Where, commit: Commit) -> bool:
+        """Give what should be given of one counter; whether it must be looked at again though nothing changes."""
+        me = self._engine.identity.replica
+        held = self._held(draft, *where)
+        if held is not None:
+            ops = [_transfer(where[1], to, n) for to, n in rights.gifts(me, held).items()]
+            if ops:
+                commit(draft, ops)
+        return held is None or not held.keys() >= self._engine.wants.hosts(where[0])
+
+    def _held(self, draft: Draft, keyspace: str, cell_path: bytes) -> dict[bytes, int] | None:
+        """What this node and its linked peers may spend; None while what is known here is not whole."""
+        if not draft.state.is_whole:
+            return None
+        try:
+            cell: Cell = draft.cell(cell_path)
+        except GossamerError:  # damaged: nothing is known
+            return None
+        holders = {self._engine.identity.replica} | self._engine.wants.partners(keyspace)
+        delivered = draft.state.delivered
+        return rights.holdings(cell, {h: self.estate(keyspace, h, delivered) for h in holders})
+
+
+def _transfer(cell_path: bytes, to: bytes, amount: int) -> Op:
+    return Op(cell_path, "transfer", (to, counter_bounded.amount(amount)), ())

@@ -1,0 +1,1 @@
+from crdt.counter_bounded import *
