@@ -13,6 +13,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from os import PathLike
+from pathlib import Path
 from random import Random
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, TypeVar, Unpack
@@ -86,6 +87,20 @@ class Node(Keyspace):
     async def astatus(self) -> dict[str, Any]:
         """`status`, awaited."""
         return await self._local.astatus()
+
+    def backup(self, target: str | PathLike[str]) -> None:
+        """Copy the store, as of its last commit, to ``target``, which must be absent or empty. Writers go on.
+
+        ``gossamer restore`` makes a directory of it, under a new replica id. `StoreError` if it cannot be written.
+        """
+        from .maintenance import backup
+
+        self._local.writer.check_open()
+        backup(self._config.data, Path(target), copy=self._local.core.copy_to)
+
+    async def abackup(self, target: str | PathLike[str]) -> None:
+        """`backup`, in a thread of its own."""
+        await _in_thread(lambda: self.backup(target))
 
     def start(self) -> Self:
         """Listen and gossip; a started node is left as it is. `ListenError` if the address is taken."""

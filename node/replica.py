@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from gossamer.crdt import Cell, Dot, Event, Vector
@@ -336,6 +337,10 @@ class Replica:
         from .report import status  # the report reads a replica; importing it above would be a circle
 
         return status(self)
+
+    def copy_to(self, folder: Path) -> None:
+        """Copy the store, as of the last commit, into an empty folder. Any thread."""
+        self.store.copy_to(folder)
 
     def close(self) -> None:
         """Let go of the store."""

@@ -8,6 +8,7 @@ acknowledged that is not committed.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from gossamer.crdt import Cell, Dot
@@ -129,6 +130,9 @@ class Core(Protocol):
 
     def status(self) -> dict[str, Any]:
         """A plain, JSON-ready snapshot. Writer thread."""
+
+    def copy_to(self, folder: Path) -> None:
+        """Copy the store, as of the last commit, into an empty folder. Any thread."""
 
     def close(self) -> None:
         """Let go of the directory. Nothing is called afterwards."""

@@ -12,6 +12,7 @@ from .exits import Commands
 from .members import members, status
 from .serve import config, serve
 from .stock import mint, spend, transfer
+from .upkeep import backup, compact, restore, verify
 
 HELP = """A replicated data store embedded in Python services.
 
@@ -37,5 +38,23 @@ def main() -> None:
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 
-for command in (serve, demo, get, set_, add, mint, spend, transfer, remove, ls, members, status, config):
+for command in (
+    serve,
+    demo,
+    get,
+    set_,
+    add,
+    mint,
+    spend,
+    transfer,
+    remove,
+    ls,
+    members,
+    status,
+    config,
+    backup,
+    restore,
+    verify,
+    compact,
+):
     main.add_command(command)

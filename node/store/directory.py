@@ -37,6 +37,7 @@ FORMAT = 1
 REPLICA_BYTES = 8
 _SENTINEL, _CREATING = "gossamer", "gossamer.creating"
 _LOCK, _WITNESS, _STORE = "lock", "witness", "store"
+_COMPACTED = "store.compacted"
 _BESIDE = frozenset({"lost+found"})  # what a new volume holds
 _IDENTITY = "identity"
 
@@ -110,6 +111,24 @@ class Directory:
         self.store.put_meta(_IDENTITY, msgspec.msgpack.encode(kept))
         self.replica, self.old_ids = replica, list(old_ids)
 
+    def compact(self) -> tuple[int, int]:
+        """Write the store anew without its free pages; bytes of the file before and after.
+
+        The id is kept, as nothing was made twice: the new file's facts are noted before anyone else may open the
+        directory. A crash in between leaves a file that the next open doubts, which is safe.
+        """
+        before, anew = self._data.stat().st_size, self._file(_COMPACTED)
+        shutil.rmtree(anew, ignore_errors=True)
+        anew.mkdir()
+        self.store.copy_to(anew)
+        self.store.close()
+        (anew / environment.DATA).replace(self._data)
+        shutil.rmtree(anew)
+        witness.sync_folder(self._data.parent)
+        self._load(self._durability, self._map_bytes)
+        self.keep_identity(self.replica, self.old_ids, "compacted")
+        return before, self._data.stat().st_size
+
     def close(self, clean: bool = True) -> None:
         """Close the store and let others in. Again, or in a forked child: does nothing.
 
@@ -129,6 +148,7 @@ class Directory:
             self._lock.release()
 
     def _begin(self, durability: str, entropy: Callable[[int], bytes], map_bytes: int) -> None:
+        self._durability, self._map_bytes = durability, map_bytes
         condition = inspect(self.path)  # again: another process may have made it while we waited
         if condition is Condition.READY:
             pages.check(self._data)
@@ -164,9 +184,7 @@ class Directory:
             witness.sync_folder(self.path)
         shutil.rmtree(self._file(_STORE), ignore_errors=True)
         self._file(_STORE).mkdir()
-        witness.replace(
-            self._file(_SENTINEL), msgspec.json.encode(Sentinel("data directory of one node", FORMAT))
-        )
+        _mark(self.path)
         witness.sync_folder(self.path.parent)
 
     def _settle_identity(
@@ -218,6 +236,17 @@ class Directory:
     @property
     def _data(self) -> Path:
         return self.path / _STORE / environment.DATA
+
+
+def lay_out(path: Path, fill: Callable[[Path], object]) -> None:
+    """A new data directory around a store that ``fill`` puts into the folder it is given."""
+    (path / _STORE).mkdir(parents=True)
+    fill(path / _STORE)
+    _mark(path)
+
+
+def _mark(path: Path) -> None:
+    witness.replace(path / _SENTINEL, msgspec.json.encode(Sentinel("data directory of one node", FORMAT)))
 
 
 def inspect(path: Path) -> Condition:

@@ -34,20 +34,22 @@ class Tables:
         self.staged = env.open_db(f"{name}/staged".encode(), txn=txn)
         if txn.stat(self.staged)["entries"]:  # else it would be a write all the same
             txn.drop(self.staged, delete=False)  # parts of a batch that no link will complete any more
-        self.state = self._load(txn)
+        self.state = read_state(txn, self.meta)
 
-    def _load(self, txn: lmdb.Transaction[bytes]) -> State:
-        state = State()
-        raw = txn.get(_STATE, db=self.meta)
-        if raw is not None:
-            delivered, digest, horizon, debt, bootstrap = msgspec.msgpack.decode(raw)
-            state.delivered, state.digest = Vector.of_flat(delivered), int.from_bytes(digest, "big")
-            state.horizon, state.debt = Vector.of_flat(horizon), Vector.of_flat(debt)
-            state.bootstrap = msgspec.convert(bootstrap, Bootstrap | None)
-        for key, value in txn.cursor(db=self.meta):
-            if key.startswith(_PEER):
-                state.peers[key[len(_PEER) :]] = vector.decode(value)
-        return state
+
+def read_state(txn: lmdb.Transaction[bytes], meta: Any) -> State:
+    """The state in a keyspace's database ``meta``. `ValueError` or `TypeError` if it is not what was written."""
+    state = State()
+    raw = txn.get(_STATE, db=meta)
+    if raw is not None:
+        delivered, digest, horizon, debt, bootstrap = msgspec.msgpack.decode(raw)
+        state.delivered, state.digest = Vector.of_flat(delivered), int.from_bytes(digest, "big")
+        state.horizon, state.debt = Vector.of_flat(horizon), Vector.of_flat(debt)
+        state.bootstrap = msgspec.convert(bootstrap, Bootstrap | None)
+    for key, value in txn.cursor(db=meta):
+        if key.startswith(_PEER):
+            state.peers[key[len(_PEER) :]] = vector.decode(value)
+    return state
 
 
 class View:

@@ -58,6 +58,15 @@ class DirectoryLock:
             del _claims[self._key]
 
 
+def is_open_here(directory: Path) -> bool:
+    """Whether a node of this process has it open; then nobody else here may open LMDB's files in it."""
+    try:
+        found = directory.stat()
+    except FileNotFoundError:
+        return False
+    return (found.st_dev, found.st_ino) in _claims
+
+
 def _claimed(directory: Path, holder: _Claim) -> str:
     if holder.pid == os.getpid():
         return f"{directory}: another node in this process (pid {holder.pid}) has it open"

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -105,6 +106,9 @@ class StandIn:
 
     def status(self) -> dict[str, Any]:
         return {"links": len(self.open_links)}
+
+    def copy_to(self, folder: Path) -> None:
+        raise AssertionError("there is no store")
 
     def close(self) -> None:
         self.is_closed = True

@@ -1,0 +1,80 @@
+"""A store opened beside its node, or without one, to be read and nothing else.
+
+LMDB lets other processes read while one writes: a reader sees the last commit, whole, and neither waits for the
+writer nor holds it up. It does pin the pages of that commit, so reading goes in short transactions where it can.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import lmdb
+
+from ..errors import DirectoryUnusable
+from ..replication.state import State
+from ..store import environment, pages
+from ..store.directory import Condition, inspect
+from ..store.keyspace import read_state
+
+STORE, NODE = "store", b"node"
+_DUPLICATES = ("changes", "groups")
+
+
+def store_of(directory: Path) -> Path:
+    """The folder of a data directory that LMDB is in. `DirectoryUnusable` if there is no whole one."""
+    if inspect(directory) is not Condition.READY:
+        raise DirectoryUnusable(f"{directory}: no node has data here")
+    pages.check(directory / STORE / environment.DATA)
+    return directory / STORE
+
+
+@contextmanager
+def reading(folder: Path, *, is_copy: bool = False) -> Iterator[lmdb.Environment]:
+    """The environment in ``folder``, read only; another process may be writing to it, unless it is a copy."""
+    try:
+        env = lmdb.open(
+            str(folder),
+            map_size=environment.MAP_BYTES,
+            max_dbs=environment.DATABASES_MAX,
+            max_readers=environment.READERS_MAX,
+            readonly=True,
+            create=False,
+            readahead=False,
+            lock=not is_copy,  # a copy may lie on a medium that cannot be written
+        )
+    except lmdb.Error as error:
+        raise DirectoryUnusable(f"{folder}: cannot be read ({error})") from None
+    try:
+        yield env
+    finally:
+        env.close()
+
+
+def facts(env: lmdb.Environment) -> dict[str, bytes]:
+    """What is stored of the node itself."""
+    with env.begin() as txn:
+        node = env.open_db(NODE, txn=txn, create=False)
+        return {key.decode(): value for key, value in txn.cursor(db=node)}
+
+
+def keyspace_names(env: lmdb.Environment) -> list[str]:
+    """The keyspaces in the store, sorted."""
+    return sorted(facts(env).get("keyspaces", b"").decode().split("\n"))
+
+
+def database(env: lmdb.Environment, keyspace: str, table: str) -> Any:
+    """A keyspace's table, None if this node never made it."""
+    try:
+        return env.open_db(f"{keyspace}/{table}".encode(), create=False, dupsort=table in _DUPLICATES)
+    except lmdb.NotFoundError:
+        return None
+
+
+def state(env: lmdb.Environment, keyspace: str) -> tuple[State, int]:
+    """A keyspace's state and how many cells it stores."""
+    cells, meta = database(env, keyspace, "cells"), database(env, keyspace, "meta")
+    with env.begin() as txn:
+        return read_state(txn, meta), int(txn.stat(cells)["entries"])

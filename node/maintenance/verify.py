@@ -1,0 +1,163 @@
+"""Verification: everything in a stopped or running node's store, or in a backup, is looked at once.
+
+The question this answers: *is every byte here what was written, and does all of it fit together?* Cells against their
+checksums, paths and cells as the format has them, the digest against the cells, contexts against the vector, the index
+of changes against the contexts. Nothing is written; a running node is read as of its last commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import lmdb
+import msgspec
+
+from gossamer.crdt import Cell, MalformedError, check_cell, path
+
+from ..errors import Damaged, DirectoryInUse, DirectoryUnusable
+from ..replication.state import State
+from ..store import environment, index, record
+from ..store.keyspace import read_state
+from ..store.lock import is_open_here
+from . import snapshot
+from .backup import MANIFEST, check
+
+FINDINGS_MAX = 1000
+"""Findings kept a keyspace: what is wrong with so many more is wrong with the disk."""
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing that is not as it should be."""
+
+    keyspace: str
+    where: str
+    """A path as text, or what else it is about."""
+    what: str
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What was looked at, and what was found."""
+
+    directory: str
+    keyspaces: dict[str, int]
+    """Name -> cells looked at."""
+    findings: list[Finding]
+
+    @property
+    def is_sound(self) -> bool:
+        """Nothing was found."""
+        return not self.findings
+
+
+def verify(where: Path) -> Report:
+    """Look at all of a data directory or backup. `DirectoryUnusable` if it cannot even be opened."""
+    is_copy = (where / MANIFEST).exists()
+    if is_copy:
+        check(where)
+        folder = where
+    elif is_open_here(where):
+        raise DirectoryInUse(f"{where}: open in this process; verify it from another one")
+    else:
+        folder = snapshot.store_of(where)
+    try:
+        with snapshot.reading(folder, is_copy=is_copy) as env:
+            names = snapshot.keyspace_names(env)
+            looked = {name: _Keyspace(env, name) for name in names}
+            findings = [finding for one in looked.values() for finding in one.findings()]
+            return Report(str(where), {name: one.cells for name, one in looked.items()}, findings)
+    except (lmdb.CorruptedError, lmdb.PageNotFoundError) as error:
+        raise DirectoryUnusable(f"{folder / environment.DATA}: damaged: {error}") from None
+
+
+class _Keyspace:
+    """One keyspace, in one snapshot."""
+
+    def __init__(self, env: lmdb.Environment, name: str) -> None:
+        self._env, self._name, self.cells = env, name, 0
+        self._dbs: dict[str, Any] = {
+            table: snapshot.database(env, name, table) for table in ("cells", "changes", "groups", "meta")
+        }
+
+    def findings(self) -> list[Finding]:
+        missing = [table for table, db in self._dbs.items() if db is None]
+        if missing:
+            return [self._finding(f"table {missing[0]}", "missing")]
+        found: list[Finding] = []
+        with self._env.begin() as txn:
+            for finding in self._all(txn):
+                found.append(finding)
+                if len(found) >= FINDINGS_MAX:
+                    found.append(self._finding("the rest", f"not looked at after {FINDINGS_MAX} findings"))
+                    break
+        return found
+
+    def _finding(self, where: str, what: str) -> Finding:
+        return Finding(self._name, where, what)
+
+    def _all(self, txn: lmdb.Transaction[bytes]) -> Iterator[Finding]:
+        try:
+            state = read_state(txn, self._dbs["meta"])
+        except (ValueError, TypeError, msgspec.MsgspecError) as error:
+            yield self._finding("state", f"not what was written ({error})")
+            return
+        digest = 0
+        for cell_path, stored in txn.cursor(db=self._dbs["cells"]):
+            self.cells += 1
+            name = _text(cell_path)
+            try:
+                cell = record.unpack(cell_path, stored)
+                path.decode(cell_path)
+                check_cell(cell_path, cell)
+            except (Damaged, MalformedError) as error:
+                yield self._finding(name, str(error).removeprefix(f"cell {name}: "))
+                continue
+            digest += record.weight(cell_path, cell)
+            yield from self._context(txn, state, cell_path, cell)
+        yield from self._rows(txn)
+        if digest % record.DIGEST_MOD != state.digest:
+            yield self._finding("digest", "it is not the sum over the cells that can be read")
+
+    def _context(
+        self, txn: lmdb.Transaction[bytes], state: State, cell_path: bytes, cell: Cell
+    ) -> Iterator[Finding]:
+        for replica, seq in cell.dots():
+            if (replica, seq) not in state.delivered and not state.debt.has(replica, seq):
+                yield self._finding(
+                    _text(cell_path), f"it shows {_dot(replica, seq)}, which was not delivered"
+                )
+        cursor = txn.cursor(db=self._dbs["changes"])
+        for replica, seq in cell.context().items():
+            if seq <= state.horizon.last(replica) or state.debt.has(replica, seq):
+                continue
+            key = index.key(replica, seq)
+            if not any(cursor.set_key_dup(key, flag + cell_path) for flag in (index.SINGLE, index.GROUPED)):
+                yield self._finding(_text(cell_path), f"the index of changes lacks {_dot(replica, seq)}")
+
+    def _rows(self, txn: lmdb.Transaction[bytes]) -> Iterator[Finding]:
+        groups = txn.cursor(db=self._dbs["groups"])
+        for key, row in txn.cursor(db=self._dbs["changes"]):
+            flag, cell_path = row[:1], row[1:]
+            try:
+                if len(key) != 16 or flag not in (index.SINGLE, index.GROUPED):
+                    raise MalformedError("no row of an index")
+                path.decode(cell_path)
+            except MalformedError as error:
+                yield self._finding(f"row {key.hex()}", str(error))
+                continue
+            if flag == index.GROUPED and not groups.set_key_dup(cell_path, key):
+                yield self._finding(
+                    _text(cell_path), f"it is not noted as a cell of event {_dot(*index.dot(key))}"
+                )
+
+
+def _text(cell_path: bytes) -> str:
+    try:
+        return path.to_text(cell_path)
+    except MalformedError:
+        return cell_path.hex()
+
+
+def _dot(replica: bytes, seq: int) -> str:
+    return f"{replica.hex()}/{seq}"
