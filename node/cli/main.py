@@ -10,6 +10,7 @@ from .cells import add, get, ls, remove, set_
 from .demo import demo
 from .exits import Commands
 from .members import members, status
+from .portable import export, import_
 from .serve import config, serve
 from .stock import mint, spend, transfer
 from .upkeep import backup, compact, restore, verify
@@ -56,5 +57,7 @@ for command in (
     restore,
     verify,
     compact,
+    export,
+    import_,
 ):
     main.add_command(command)

@@ -1,0 +1,133 @@
+"""Export and import: what a keyspace holds, as lines of JSON for people and other programs.
+
+What is in a line? One cell: its keyspace, its path, and what a reader sees there. It is not a backup: who wrote a
+value, beaten values and what was removed are not in it. Importing writes it anew, as events of the node that does.
+
+::
+
+    {"keyspace": "default", "path": "counter:sold", "value": 3}
+    {"keyspace": "default", "path": "set:skus/str:sku-1", "value": true}
+
+Bytes are ``{"$bytes": "base64"}``; a dict that has a key with a ``$`` in front is wrapped, ``{"$dict": {…}}``.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from gossamer.crdt import path
+
+from ..backend import Op, make_op
+from ..handles import Keyspace
+from ..limits import TRANSACTION_BYTES_MAX, TRANSACTION_CELLS_MAX
+
+CELLS_A_CHUNK, BYTES_A_CHUNK = TRANSACTION_CELLS_MAX // 2, TRANSACTION_BYTES_MAX // 2
+"""Of one transaction of an import: well below its limits, as one line may be several writes."""
+
+_SET = ("register", "max_register", "min_register")
+_ON = {"flag": "enable", "flag_dw": "enable", "set": "add", "set_rw": "add"}
+_NUMBERS = {"counter": "add", "bounded_counter": "mint"}
+
+
+class Line(msgspec.Struct, frozen=True):
+    """What a line holds."""
+
+    keyspace: str
+    path: str
+    value: Any
+
+
+def lines(keyspace: Keyspace, prefix: str = "") -> Iterator[str]:
+    """A line for each cell that is there and whose path begins with ``prefix``, in path order."""
+    for text, value in keyspace.items(prefix):
+        yield msgspec.json.encode(Line(keyspace.name, text, _plain(value))).decode()
+
+
+def chunks(numbered: Iterable[tuple[int, str]]) -> Iterator[tuple[str, list[Op], int]]:
+    """Keyspace, writes and how many lines they are of, for each transaction of an import.
+
+    ``numbered`` are lines with their numbers. `ValueError` names the line that is wrong.
+    """
+    keyspace, ops, count, size = "", list[Op](), 0, 0
+    for number, line in numbered:
+        if not line.strip():
+            continue
+        name, written = _read(number, line)
+        if ops and (name != keyspace or count >= CELLS_A_CHUNK or size + len(line) > BYTES_A_CHUNK):
+            yield keyspace, ops, count
+            ops, count, size = [], 0, 0
+        keyspace, count, size = name, count + 1, size + len(line)
+        ops += written
+    if ops:
+        yield keyspace, ops, count
+
+
+def _read(number: int, line: str) -> tuple[str, list[Op]]:
+    try:
+        found = msgspec.json.decode(line, type=Line)
+        return found.keyspace, _ops(path.of_text(found.path), _value(found.value))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ValueError(f"line {number}: {error}") from None
+
+
+def _ops(cell_path: bytes, value: Any) -> list[Op]:
+    """The writes that leave ``value`` in an empty cell."""
+    kind = path.kind_of(cell_path)
+    if kind in _SET:
+        return [make_op(cell_path, "set", (value,))]
+    if kind in _NUMBERS:
+        return [make_op(cell_path, _NUMBERS[kind], (value,))] if value != 0 else []
+    if kind == "map" and value == {}:
+        return [make_op(cell_path, "create")]
+    if path.decode(cell_path)[-1][0] in path.SETS:
+        raise ValueError(f"{path.to_text(cell_path)}: a line is wanted for each element, not one for the set")
+    if kind in _ON:
+        if value is not True:
+            raise ValueError(f"{path.to_text(cell_path)}: true is wanted, not {value!r}")
+        return [make_op(cell_path, _ON[kind])]
+    if kind == "mv_register" and isinstance(value, list) and value:
+        first, *others = value
+        # Having seen nothing, each keeps those before it.
+        return [
+            make_op(cell_path, "set", (first,)),
+            *(make_op(cell_path, "resolve", (v, {})) for v in others),
+        ]
+    raise ValueError(f"{path.to_text(cell_path)}: a {kind} cannot be imported from {value!r}")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return {"$bytes": base64.b64encode(value).decode()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        inner = {key: _plain(item) for key, item in value.items()}
+        return {"$dict": inner} if any(key.startswith("$") for key in inner) else inner
+    return value
+
+
+def _value(plain: Any) -> Any:
+    if isinstance(plain, list):
+        return [_value(item) for item in plain]
+    if not isinstance(plain, dict):
+        return plain
+    match plain:
+        case {"$bytes": str(text), **rest} if not rest:
+            return _bytes(text)
+        case {"$dict": dict(inner), **rest} if not rest:
+            return {key: _value(item) for key, item in inner.items()}
+    if any(key.startswith("$") for key in plain):
+        raise ValueError(f"{next(key for key in plain if key.startswith('$'))!r} is not known here")
+    return {key: _value(item) for key, item in plain.items()}
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise ValueError(f"$bytes: {error}") from None

@@ -1,0 +1,146 @@
+"""What is exported comes back as it was read; what cannot be imported is refused whole, by the number of its line."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import gossamer
+from gossamer import Keyspace
+from gossamer.maintenance.portable import chunks, lines
+from gossamer.memory import MemoryBackend
+
+from ..rpc.standin import free_port
+
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text()
+    | st.binary()
+)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text() | st.just("$bytes"), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+def loaded(text: Iterator[str] | list[str]) -> Keyspace:
+    backend = MemoryBackend()
+    for name, ops, _ in chunks(enumerate(text, 1)):
+        backend.write(name, ops)
+    return Keyspace(backend)
+
+
+@given(VALUES)
+def test_any_value_comes_back(value: object) -> None:
+    before = Keyspace(MemoryBackend())
+    before.register("r").set(value)
+    after = loaded(lines(before))
+    assert repr(after.register("r").get()) == repr(before.register("r").get())
+
+
+@given(st.lists(SCALARS.filter(lambda v: not isinstance(v, int) or -(2**63) <= v < 2**63), max_size=5))
+def test_any_element_comes_back(elements: list[object]) -> None:
+    before = Keyspace(MemoryBackend())
+    for element in elements:
+        before.set("s").add(element)
+        before.set("s", policy="remove-wins").add(element)
+    after = loaded(lines(before))
+    assert list(after.items()) == list(before.items())
+
+
+def test_every_type_comes_back() -> None:
+    before, other = Keyspace(one := MemoryBackend()), Keyspace(two := MemoryBackend(b"memory\x00\x02"))
+    inner = before.map("cart:42")
+    inner.create()
+    inner.register("note").set({"$x": [b"\x00", {"$bytes": "YQ=="}]})
+    before.mv_register("v").set("one")
+    other.mv_register("v").set("two")
+    one.merge(two)
+    before.flag("f").enable()
+    before.flag("d", policy="disable-wins").enable()
+    before.counter("c").add(-(10**30))
+    before.bounded_counter("b").mint(7)
+    before.max_register("m").set([1, "x"])
+    before.min_register("m").set(-0.5)
+    after = loaded(lines(before))
+    assert list(after.items()) == list(before.items())
+    assert after.mv_register("v").values() == ["one", "two"]
+    assert list(lines(after)) == list(lines(before))
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("{", "line 2: "),
+        ("[]", "line 2: "),
+        ('{"keyspace": "default", "path": "counter:c"}', "value"),
+        ('{"keyspace": 1, "path": "counter:c", "value": 1}', "keyspace"),
+        ('{"keyspace": "default", "path": "nothing:c", "value": 1}', "nothing"),
+        ('{"keyspace": "default", "path": "counter:c", "value": "x"}', "int is wanted"),
+        ('{"keyspace": "default", "path": "counter:c", "value": NaN}', "line 2: "),
+        ('{"keyspace": "default", "path": "flag:f", "value": false}', "true is wanted"),
+        ('{"keyspace": "default", "path": "set:s", "value": true}', "set"),
+        ('{"keyspace": "default", "path": "mv_register:v", "value": []}', "mv_register"),
+        ('{"keyspace": "default", "path": "register:r", "value": {"$bytes": "?"}}', r"\$bytes"),
+        ('{"keyspace": "default", "path": "register:r", "value": {"$date": 1}}', r"\$date"),
+        ('{"keyspace": "default", "path": "register:r", "value": {"$bytes": "", "x": 1}}', r"\$bytes"),
+        ('{"keyspace": "default", "path": "register:r", "value": ' + "[" * 100 + "]" * 100 + "}", "line 2: "),
+    ],
+)
+def test_a_wrong_line_is_named(line: str, what: str) -> None:
+    with pytest.raises(ValueError, match=what):
+        list(chunks(enumerate(['{"keyspace": "default", "path": "counter:c", "value": 1}', line], 1)))
+
+
+def test_chunks_fit_a_transaction() -> None:
+    text = [
+        f'{{"keyspace": "default", "path": "register:r{n}", "value": "{"x" * 10_000}"}}' for n in range(60)
+    ]
+    text += [f'{{"keyspace": "other", "path": "counter:c{n}", "value": 1}}' for n in range(1200)]
+    found = list(chunks(enumerate(text, 1)))
+    assert [name for name, _ in itertools.groupby(found, key=lambda chunk: chunk[0])] == ["default", "other"]
+    assert sum(count for _, _, count in found) == len(text)
+    backend = MemoryBackend()
+    for name, ops, _ in found:
+        backend.write(name, ops)  # or `LimitExceeded`
+
+
+def command(*arguments: object, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-m", "gossamer", *map(str, arguments)]
+    return subprocess.run(line, input=stdin, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_commands_carry_a_keyspace_to_another_node(tmp_path: Path) -> None:
+    places = [f"127.0.0.1:{free_port()}" for _ in range(2)]
+    with (
+        gossamer.open(tmp_path / "a", listen=places[0], cluster="one") as a,
+        gossamer.open(tmp_path / "b", listen=places[1], cluster="two") as b,
+    ):
+        a.counter("c").add(3)
+        a.set("s").update([1, "x", b"\xff"])
+        done = command("export", "--at", places[0], "-o", tmp_path / "file")
+        assert (done.returncode, done.stdout) == (0, "4 cells\n"), done.stderr
+        done = command("import", tmp_path / "file", "--at", places[1])
+        assert (done.returncode, done.stdout) == (0, "default: 4 cells\n"), done.stderr
+        assert list(b.items()) == list(a.items())
+        done = command("import", tmp_path / "file", "--at", places[1])
+        assert done.returncode == 1 and "--merge" in done.stderr and b.counter("c").value() == 3
+        text = command("export", "counter:", "--at", places[0]).stdout
+        done = command("import", "-", "--merge", "--json", "--at", places[1], stdin=text)
+        assert (done.returncode, done.stdout) == (0, '{"cells": {"default": 1}}\n')
+        assert b.counter("c").value() == 6
+        done = command("import", "-", "--merge", "--at", places[1], stdin=text + "wrong\n")
+        assert done.returncode == 2 and "line 2" in done.stderr and b.counter("c").value() == 6
