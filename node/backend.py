@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
 from gossamer.crdt import Cell, Dot, path, type_at
+
+if TYPE_CHECKING:
+    from .documents.schema import Schema
 
 CLEAR = "clear"
 """Not a type's method: remove every cell that the writer sees at or under a path."""
@@ -52,6 +55,16 @@ Change = Callable[[Cell], Sequence[Op]]
 
 class Backend(Protocol):
     """Reads give cells; the handle applies the type's read rule. A write is one event, all or nothing."""
+
+    @property
+    def bound(self) -> set[tuple[str, type]]:
+        """The document classes that `bind` let through, by keyspace: each is asked about once."""
+
+    def bind(self, keyspace: str, schema: Schema) -> None:
+        """Compare a document class with what is recorded of it, and record it. `SchemaMismatch`."""
+
+    async def abind(self, keyspace: str, schema: Schema) -> None:
+        """`bind`, awaited."""
 
     def cell(self, keyspace: str, cell_path: bytes) -> Cell:
         """The cell at a path, the empty cell if there is none."""

@@ -37,6 +37,8 @@ class NodeConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The address under which other nodes reach this one. None: the one it listens on, unless its port is 0."""
     timing: LinkTiming = LinkTiming()
     """Heartbeats and redialing."""
+    documents: tuple[type, ...] = ()
+    """Document classes to bind in the default keyspace when the node is opened."""
     seed: int | None = None
     """Of the node's random numbers, which spread retries. None: from the system."""
 
@@ -90,7 +92,7 @@ def _path_like(data: str | os.PathLike[str]) -> str:
 
 
 def _tupled(name: str, value: Any) -> Any:
-    if name not in ("peers", "keyspaces"):
+    if name not in ("peers", "keyspaces", "documents"):
         return value
     if isinstance(value, str):
         raise TypeError(f"{name}: a list of str is wanted, not the str {value!r}")

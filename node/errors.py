@@ -15,6 +15,11 @@
     │   ├── Closed                it is closed, or not opened yet, or this is a forked child
     │   ├── VersionMismatch       it was written since it was read: the conditional write wrote nothing
     │   └── Conflicted            two payloads under one dot: some identity was used twice
+    ├── DocumentError             a typed document, and what is given to it or stored in it, do not agree
+    │   ├── InvalidValue          a value that its field does not take: nothing was written (a ValueError as well)
+    │   ├── UnfitData             what is stored does not fit the field: another build or an untyped write
+    │   ├── FieldUnset            nothing is stored, and the field has no default
+    │   └── SchemaMismatch        the class would read what was stored under it wrongly
     ├── LimitExceeded             a transaction beyond its limits (a ValueError as well)
     ├── ListenError               the address to listen on is taken or wrong
     └── RemoteError               a remote node, over `connect`
@@ -90,6 +95,26 @@ class Conflicted(StateError):
     def __init__(self, message: str, values: tuple[object, ...] = ()) -> None:
         super().__init__(message)
         self.values = values
+
+
+class DocumentError(GossamerError):
+    """A typed document, and what is given to it or stored in it, do not agree."""
+
+
+class InvalidValue(DocumentError, ValueError):
+    """A value that its field does not take; nothing was written."""
+
+
+class UnfitData(DocumentError):
+    """What is stored does not fit the field: another build wrote it, or an untyped handle."""
+
+
+class FieldUnset(DocumentError):
+    """Nothing is stored for a field that has no default."""
+
+
+class SchemaMismatch(DocumentError):
+    """A document class would read what was stored under it wrongly."""
 
 
 class LimitExceeded(GossamerError, ValueError):

@@ -19,6 +19,11 @@ TRANSACTION_OPS_MAX = 10_000
 KEYSPACE_NAME_BYTES_MAX = 200
 """UTF-8 bytes of a keyspace's name. It is part of a key of the store, and those end at 511."""
 
+DOCUMENT_NAME_BYTES_MAX = 200
+"""UTF-8 bytes of a document class's name. With a keyspace's it is part of a path, and those end at 500."""
+SCHEMA_BYTES_MAX = 64 * 1024
+"""Bytes of a document class's schema: some thousand fields. Every node keeps those of all classes."""
+
 MESSAGE_BYTES_MAX = 1024 * 1024
 """Bytes of one message of the engine; larger ones hold a connection and the interpreter for too long."""
 ENVELOPE_BYTES = 64 * 1024

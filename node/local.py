@@ -11,6 +11,8 @@ from gossamer.crdt import Cell, Dot
 from . import admin
 from .backend import Change, Op
 from .changing import ChangeFailed, Changing
+from .documents import binding
+from .documents.schema import Schema
 from .limits import PAGE_CELLS
 from .replication.registry import SYSTEM
 from .turns import Core, Effect, Instant, Update, Write
@@ -26,6 +28,7 @@ class LocalBackend:
         self.core = core
         self.writer = Writer(core, clock, dispatch)
         self._hosted: set[str] = set()
+        self.bound: set[tuple[str, type]] = set()
 
     def cell(self, keyspace: str, cell_path: bytes) -> Cell:
         self.writer.check_open()
@@ -104,6 +107,21 @@ class LocalBackend:
 
     async def aestate(self, keyspace: str, member: str = "") -> tuple[bytes, ...]:
         return self.estate(keyspace, member)
+
+    def bind(self, keyspace: str, schema: Schema) -> None:
+        op = self._record(keyspace, schema)
+        if op is not None:
+            self.writer.submit(Write(SYSTEM, [op])).result()
+
+    async def abind(self, keyspace: str, schema: Schema) -> None:
+        op = self._record(keyspace, schema)
+        if op is not None:
+            await self._register([op])
+
+    def _record(self, keyspace: str, schema: Schema) -> Op | None:
+        at = binding.record_path(_writable(keyspace), schema.name)
+        self.cell(keyspace, at)  # an error if the keyspace is not hosted
+        return binding.record(self.cell(SYSTEM, at), keyspace, schema)
 
     def host(self, keyspace: str) -> None:
         """Make a keyspace on this node, if it is not there yet."""

@@ -17,6 +17,8 @@ from gossamer.crdt import EMPTY, Cell, Dot, Event, join, path
 from .apply import expand
 from .backend import Change, Op
 from .changing import ChangeFailed, Changing, check_outside
+from .documents import binding
+from .documents.schema import Schema
 
 
 def _wall() -> int:
@@ -53,6 +55,7 @@ class MemoryBackend:
         self._clock = clock
         self._tables: dict[str, _Table] = {}
         self._lock = threading.RLock()
+        self.bound: set[tuple[str, type]] = set()
 
     def _table(self, keyspace: str) -> _Table:
         return self._tables.setdefault(keyspace, _Table())
@@ -104,6 +107,13 @@ class MemoryBackend:
         with self._lock:
             for keyspace, cell_path, cell in cells:
                 self._table(keyspace).put(cell_path, join(self.cell(keyspace, cell_path), cell))
+
+    def bind(self, keyspace: str, schema: Schema) -> None:
+        with self._lock:
+            binding.bind(self.cell, self.write, keyspace, schema)
+
+    async def abind(self, keyspace: str, schema: Schema) -> None:
+        self.bind(keyspace, schema)
 
     async def acell(self, keyspace: str, cell_path: bytes) -> Cell:
         return self.cell(keyspace, cell_path)

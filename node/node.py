@@ -20,13 +20,16 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, TypeVar, Unpack
 from weakref import WeakSet
 
 from . import clock, config
+from .documents import binding
 from .handles import Keyspace
+from .handles.keyspace import DEFAULT
 from .limits import LinkTiming
 from .local import LocalBackend
 from .opening import open_replica
 from .turns import Core, Effect, Instant
 
 if TYPE_CHECKING:
+    from .documents import Document
     from .rpc import Shell
 
 T = TypeVar("T")
@@ -43,6 +46,7 @@ class Settings(TypedDict, total=False):
     durability: Literal["commit", "relaxed"]
     advertise: str | None
     timing: LinkTiming
+    documents: Sequence[type[Document[Any]]]
     seed: int | None
 
 
@@ -167,9 +171,16 @@ def open(data: str | PathLike[str], **settings: Unpack[Settings]) -> Node:
 
     ``listen`` and ``peers`` are ``host:port``; without ``listen`` the node dials only. Raises `TypeError` or
     `ValueError` for a wrong setting, and a `StoreError` for a directory that cannot be used.
+    ``documents`` are classes of typed documents to bind: `SchemaMismatch` if one would read wrongly what is stored.
     """
     settled = config.of(data, **settings)
-    return Node(settled, open_replica(settled))
+    core = open_replica(settled)
+    try:
+        binding.at_open(core, DEFAULT, settled.documents, clock.system())
+        return Node(settled, core)
+    except BaseException:
+        core.close()
+        raise
 
 
 @asynccontextmanager

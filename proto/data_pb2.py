@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19gossamer/proto/data.proto\x12\x0bgossamer.v1\".\n\x0bReadRequest\x12\x10\n\x08keyspace\x18\x01 \x01(\t\x12\r\n\x05paths\x18\x02 \x03(\x0c\"\x1a\n\tReadReply\x12\r\n\x05\x63\x65lls\x18\x01 \x03(\x0c\"0\n\x02Op\x12\x0c\n\x04path\x18\x01 \x01(\x0c\x12\x0e\n\x06method\x18\x02 \x01(\t\x12\x0c\n\x04\x61rgs\x18\x03 \x01(\x0c\"N\n\x0cWriteRequest\x12\x10\n\x08keyspace\x18\x01 \x01(\t\x12\x1c\n\x03ops\x18\x02 \x03(\x0b\x32\x0f.gossamer.v1.Op\x12\x0e\n\x06wait_s\x18\x08 \x01(\x01\"#\n\x03\x44ot\x12\x0f\n\x07replica\x18\x01 \x01(\x0c\x12\x0b\n\x03seq\x18\x02 \x01(\x04\"+\n\nWriteReply\x12\x1d\n\x03\x64ot\x18\x01 \x01(\x0b\x32\x10.gossamer.v1.Dot\"1\n\rEstateRequest\x12\x10\n\x08keyspace\x18\x01 \x01(\t\x12\x0e\n\x06member\x18\x02 \x01(\t\"\x1f\n\x0b\x45stateReply\x12\x10\n\x08replicas\x18\x01 \x03(\x0c\"/\n\x0bScanRequest\x12\x10\n\x08keyspace\x18\x01 \x01(\t\x12\x0e\n\x06prefix\x18\x02 \x01(\x0c\"(\n\x08ScanPage\x12\r\n\x05paths\x18\x01 \x03(\x0c\x12\r\n\x05\x63\x65lls\x18\x02 \x03(\x0c\"\x0f\n\rStatusRequest\"\x1b\n\x0bStatusReply\x12\x0c\n\x04json\x18\x01 \x01(\x0c\"/\n\x0c\x41\x64minRequest\x12\x0c\n\x04verb\x18\x01 \x01(\t\x12\x11\n\targuments\x18\x02 \x01(\x0c\"\x1c\n\nAdminReply\x12\x0e\n\x06result\x18\x01 \x01(\x0c\x32\xf5\x02\n\x04\x44\x61ta\x12\x38\n\x04Read\x12\x18.gossamer.v1.ReadRequest\x1a\x16.gossamer.v1.ReadReply\x12;\n\x05Write\x12\x19.gossamer.v1.WriteRequest\x1a\x17.gossamer.v1.WriteReply\x12>\n\x06\x45state\x12\x1a.gossamer.v1.EstateRequest\x1a\x18.gossamer.v1.EstateReply\x12\x39\n\x04Scan\x12\x18.gossamer.v1.ScanRequest\x1a\x15.gossamer.v1.ScanPage0\x01\x12>\n\x06Status\x12\x1a.gossamer.v1.StatusRequest\x1a\x18.gossamer.v1.StatusReply\x12;\n\x05\x41\x64min\x12\x19.gossamer.v1.AdminRequest\x1a\x17.gossamer.v1.AdminReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19gossamer/proto/data.proto\x12\x0bgossamer.v1\".\n\x0bReadRequest\x12\x10\n\x08keyspace\x18\x01 \x01(\t\x12\r\n\x05paths\x18\x02 \x03(\x0c\"\x1a\n\tReadReply\x12\r\n\x05\x63\x65lls\x18\x01 \x03(\x0c\"0\n\x02Op\x12\x0c\n\x04path\x18\x01 \x01(\x0c\x12\x0e\n\x06method\x18\x02 \x01(\t\x12\x0c\n\x04\x61rgs\x18\x03 \x01(\x0c\"N\n\x0cWriteRequest\x12\x10\n\x08keyspace\x18\x01 \x01(\t\x12\x1c\n\x03ops\x18\x02 \x03(\x0b\x32\x0f.gossamer.v1.Op\x12\x0e\n\x06wait_s\x18\x08 \x01(\x01\"#\n\x03\x44ot\x12\x0f\n\x07replica\x18\x01 \x01(\x0c\x12\x0b\n\x03seq\x18\x02 \x01(\x04\"+\n\nWriteReply\x12\x1d\n\x03\x64ot\x18\x01 \x01(\x0b\x32\x10.gossamer.v1.Dot\"1\n\rEstateRequest\x12\x10\n\x08keyspace\x18\x01 \x01(\t\x12\x0e\n\x06member\x18\x02 \x01(\t\"\x1f\n\x0b\x45stateReply\x12\x10\n\x08replicas\x18\x01 \x03(\x0c\"/\n\x0bScanRequest\x12\x10\n\x08keyspace\x18\x01 \x01(\t\x12\x0e\n\x06prefix\x18\x02 \x01(\x0c\"(\n\x08ScanPage\x12\r\n\x05paths\x18\x01 \x03(\x0c\x12\r\n\x05\x63\x65lls\x18\x02 \x03(\x0c\"/\n\x0b\x42indRequest\x12\x10\n\x08keyspace\x18\x01 \x01(\t\x12\x0e\n\x06schema\x18\x02 \x01(\x0c\"\x0b\n\tBindReply\"\x0f\n\rStatusRequest\"\x1b\n\x0bStatusReply\x12\x0c\n\x04json\x18\x01 \x01(\x0c\"/\n\x0c\x41\x64minRequest\x12\x0c\n\x04verb\x18\x01 \x01(\t\x12\x11\n\targuments\x18\x02 \x01(\x0c\"\x1c\n\nAdminReply\x12\x0e\n\x06result\x18\x01 \x01(\x0c\x32\xaf\x03\n\x04\x44\x61ta\x12\x38\n\x04Read\x12\x18.gossamer.v1.ReadRequest\x1a\x16.gossamer.v1.ReadReply\x12;\n\x05Write\x12\x19.gossamer.v1.WriteRequest\x1a\x17.gossamer.v1.WriteReply\x12>\n\x06\x45state\x12\x1a.gossamer.v1.EstateRequest\x1a\x18.gossamer.v1.EstateReply\x12\x39\n\x04Scan\x12\x18.gossamer.v1.ScanRequest\x1a\x15.gossamer.v1.ScanPage0\x01\x12\x38\n\x04\x42ind\x12\x18.gossamer.v1.BindRequest\x1a\x16.gossamer.v1.BindReply\x12>\n\x06Status\x12\x1a.gossamer.v1.StatusRequest\x1a\x18.gossamer.v1.StatusReply\x12;\n\x05\x41\x64min\x12\x19.gossamer.v1.AdminRequest\x1a\x17.gossamer.v1.AdminReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -51,14 +51,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SCANREQUEST']._serialized_end=461
   _globals['_SCANPAGE']._serialized_start=463
   _globals['_SCANPAGE']._serialized_end=503
-  _globals['_STATUSREQUEST']._serialized_start=505
-  _globals['_STATUSREQUEST']._serialized_end=520
-  _globals['_STATUSREPLY']._serialized_start=522
-  _globals['_STATUSREPLY']._serialized_end=549
-  _globals['_ADMINREQUEST']._serialized_start=551
-  _globals['_ADMINREQUEST']._serialized_end=598
-  _globals['_ADMINREPLY']._serialized_start=600
-  _globals['_ADMINREPLY']._serialized_end=628
-  _globals['_DATA']._serialized_start=631
-  _globals['_DATA']._serialized_end=1004
+  _globals['_BINDREQUEST']._serialized_start=505
+  _globals['_BINDREQUEST']._serialized_end=552
+  _globals['_BINDREPLY']._serialized_start=554
+  _globals['_BINDREPLY']._serialized_end=565
+  _globals['_STATUSREQUEST']._serialized_start=567
+  _globals['_STATUSREQUEST']._serialized_end=582
+  _globals['_STATUSREPLY']._serialized_start=584
+  _globals['_STATUSREPLY']._serialized_end=611
+  _globals['_ADMINREQUEST']._serialized_start=613
+  _globals['_ADMINREQUEST']._serialized_end=660
+  _globals['_ADMINREPLY']._serialized_start=662
+  _globals['_ADMINREPLY']._serialized_end=690
+  _globals['_DATA']._serialized_start=693
+  _globals['_DATA']._serialized_end=1124
 # @@protoc_insertion_point(module_scope)

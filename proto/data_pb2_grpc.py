@@ -54,6 +54,11 @@ class DataStub(object):
                 request_serializer=gossamer_dot_proto_dot_data__pb2.ScanRequest.SerializeToString,
                 response_deserializer=gossamer_dot_proto_dot_data__pb2.ScanPage.FromString,
                 _registered_method=True)
+        self.Bind = channel.unary_unary(
+                '/gossamer.v1.Data/Bind',
+                request_serializer=gossamer_dot_proto_dot_data__pb2.BindRequest.SerializeToString,
+                response_deserializer=gossamer_dot_proto_dot_data__pb2.BindReply.FromString,
+                _registered_method=True)
         self.Status = channel.unary_unary(
                 '/gossamer.v1.Data/Status',
                 request_serializer=gossamer_dot_proto_dot_data__pb2.StatusRequest.SerializeToString,
@@ -98,6 +103,13 @@ class DataServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Bind(self, request, context):
+        """Compare a document class with what is recorded of it, and record it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Status(self, request, context):
         """What the node says of itself, as JSON.
         """
@@ -134,6 +146,11 @@ def add_DataServicer_to_server(servicer, server):
                     servicer.Scan,
                     request_deserializer=gossamer_dot_proto_dot_data__pb2.ScanRequest.FromString,
                     response_serializer=gossamer_dot_proto_dot_data__pb2.ScanPage.SerializeToString,
+            ),
+            'Bind': grpc.unary_unary_rpc_method_handler(
+                    servicer.Bind,
+                    request_deserializer=gossamer_dot_proto_dot_data__pb2.BindRequest.FromString,
+                    response_serializer=gossamer_dot_proto_dot_data__pb2.BindReply.SerializeToString,
             ),
             'Status': grpc.unary_unary_rpc_method_handler(
                     servicer.Status,
@@ -254,6 +271,33 @@ class Data(object):
             '/gossamer.v1.Data/Scan',
             gossamer_dot_proto_dot_data__pb2.ScanRequest.SerializeToString,
             gossamer_dot_proto_dot_data__pb2.ScanPage.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Bind(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gossamer.v1.Data/Bind',
+            gossamer_dot_proto_dot_data__pb2.BindRequest.SerializeToString,
+            gossamer_dot_proto_dot_data__pb2.BindReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -50,6 +50,8 @@ class DataStub:
     """The cells under a prefix, in path order, a page at a time. Pages are read one after the other, so
     a write made meanwhile may show in a later page.
     """
+    Bind: _grpc.UnaryUnaryMultiCallable[_data_pb2.BindRequest, _data_pb2.BindReply]
+    """Compare a document class with what is recorded of it, and record it."""
     Status: _grpc.UnaryUnaryMultiCallable[_data_pb2.StatusRequest, _data_pb2.StatusReply]
     """What the node says of itself, as JSON."""
     Admin: _grpc.UnaryUnaryMultiCallable[_data_pb2.AdminRequest, _data_pb2.AdminReply]
@@ -68,6 +70,8 @@ class DataAsyncStub(DataStub):
     """The cells under a prefix, in path order, a page at a time. Pages are read one after the other, so
     a write made meanwhile may show in a later page.
     """
+    Bind: _aio.UnaryUnaryMultiCallable[_data_pb2.BindRequest, _data_pb2.BindReply]  # type: ignore[assignment]
+    """Compare a document class with what is recorded of it, and record it."""
     Status: _aio.UnaryUnaryMultiCallable[_data_pb2.StatusRequest, _data_pb2.StatusReply]  # type: ignore[assignment]
     """What the node says of itself, as JSON."""
     Admin: _aio.UnaryUnaryMultiCallable[_data_pb2.AdminRequest, _data_pb2.AdminReply]  # type: ignore[assignment]
@@ -107,6 +111,14 @@ class DataServicer(metaclass=_abc_1.ABCMeta):
         """The cells under a prefix, in path order, a page at a time. Pages are read one after the other, so
         a write made meanwhile may show in a later page.
         """
+
+    @_abc_1.abstractmethod
+    def Bind(
+        self,
+        request: _data_pb2.BindRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_data_pb2.BindReply, _abc.Awaitable[_data_pb2.BindReply]]:
+        """Compare a document class with what is recorded of it, and record it."""
 
     @_abc_1.abstractmethod
     def Status(

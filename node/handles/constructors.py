@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from gossamer.crdt import path
 
@@ -17,7 +17,10 @@ from .register import Register
 from .set import Set
 
 if TYPE_CHECKING:
+    from ..documents import Document
     from .map import Map
+
+    DocumentT = TypeVar("DocumentT", bound=Document[Any])
 
 
 class Handles:
@@ -66,6 +69,22 @@ class Handles:
     def map(self, name: str) -> Map:
         """Named things of every type, maps too."""
         return self._map_type(self._backend, self._keyspace, self._under("map", name))
+
+    def document(self, cls: type[DocumentT], name: str) -> DocumentT:
+        """The map of that name as a typed document.
+
+        The class is bound once per node and keyspace, which may write: `SchemaMismatch` if it would read wrongly
+        what another build of it has stored.
+        """
+        from ..documents import binding  # which is made of handles
+
+        return binding.at(cls, self._backend, self._keyspace, self._under("map", name))
+
+    async def adocument(self, cls: type[DocumentT], name: str) -> DocumentT:
+        """`document`, awaited."""
+        from ..documents import binding
+
+        return await binding.aat(cls, self._backend, self._keyspace, self._under("map", name))
 
     def max_register(self, name: str) -> MaxRegister:
         """The highest value set."""

@@ -7,7 +7,7 @@ from gossamer.crdt import Cell, type_at
 from .handle import Handle
 
 
-class Counter(Handle):
+class Counter(Handle[int]):
     """An int of any size that every node may add to at any time; no addition is ever lost or counted twice."""
 
     __slots__ = ()

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar, overload
+
+from msgspec import UNSET
 
 from gossamer.crdt import Cell, type_at
 
 from .handle import Handle
+from .typed import T
+
+D = TypeVar("D")
 
 
-class ExtremeRegister(Handle):
+class ExtremeRegister(Handle[T]):
     """The highest, or the lowest, value ever set and not removed: numbers, str, bytes, or lists of them."""
 
     __slots__ = ()
@@ -17,21 +22,29 @@ class ExtremeRegister(Handle):
     def _extreme(self, cell: Cell, default: Any) -> Any:
         cell_type = type_at(self._path)
         assert cell_type is not None, self._path
-        return cell_type.value(cell) if cell.live else default
+        return self._given(cell_type.value(cell)) if cell.live else self._absent(default)
 
-    def get(self, default: Any = None) -> Any:
-        """The extreme, ``default`` if there is none."""
+    @overload
+    def get(self) -> T: ...
+    @overload
+    def get(self, default: D) -> T | D: ...
+    def get(self, default: Any = UNSET) -> Any:
+        """The extreme, ``default`` if there is none; None, or the field's own, if not given."""
         return self._extreme(self._read(), default)
 
-    async def aget(self, default: Any = None) -> Any:
+    @overload
+    async def aget(self) -> T: ...
+    @overload
+    async def aget(self, default: D) -> T | D: ...
+    async def aget(self, default: Any = UNSET) -> Any:
         """`get`, awaited."""
         return self._extreme(await self._aread(), default)
 
-    def set(self, value: Any) -> None:
+    def set(self, value: T) -> None:
         """Offer a value. `TypeError` if it cannot be compared with what is there."""
         self._write("set", value)
 
-    async def aset(self, value: Any) -> None:
+    async def aset(self, value: T) -> None:
         """`set`, awaited."""
         await self._awrite("set", value)
 
@@ -44,13 +57,13 @@ class ExtremeRegister(Handle):
         await self._awrite("remove")
 
 
-class MaxRegister(ExtremeRegister):
+class MaxRegister(ExtremeRegister[T]):
     """The highest value ever set and not removed."""
 
     __slots__ = ()
 
 
-class MinRegister(ExtremeRegister):
+class MinRegister(ExtremeRegister[T]):
     """The lowest value ever set and not removed."""
 
     __slots__ = ()

@@ -10,7 +10,7 @@ KINDS = {"enable-wins": "flag", "disable-wins": "flag_dw"}
 """Policy -> kind. They are two kinds, so one name with both policies is two flags."""
 
 
-class Flag(Handle):
+class Flag(Handle[bool]):
     """On or off, off at first. The policy says which of a concurrent enable and disable wins."""
 
     __slots__ = ()

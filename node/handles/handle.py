@@ -5,21 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from msgspec import UNSET
+
 from gossamer.crdt import Cell, path
 
 from ..backend import Backend, Op, make_op
 from .reading import readable
+from .typed import Reads, Typed, V_co
 
 
-class Handle:
-    """One cell of a keyspace. A handle holds no value: each read is a fresh look."""
+class Handle(Reads[V_co]):
+    """One cell of a keyspace. A handle holds no value: each read is a fresh look.
 
-    __slots__ = ("_backend", "_keyspace", "_path")
+    ``typed`` is the type of a document's field; without one any value goes in and comes out as it is.
+    """
 
-    def __init__(self, backend: Backend, keyspace: str, cell_path: bytes) -> None:
+    __slots__ = ("_backend", "_keyspace", "_path", "_typed")
+
+    def __init__(self, backend: Backend, keyspace: str, cell_path: bytes, typed: Typed | None = None) -> None:
         self._backend = backend
         self._keyspace = keyspace
         self._path = path.check(cell_path)
+        self._typed = typed
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {path.to_text(self._path)}>"
@@ -35,22 +42,50 @@ class Handle:
     async def _aread(self) -> Cell:
         return readable(self._path, await self._backend.acell(self._keyspace, self._path))
 
+    def _given(self, plain: Any) -> Any:
+        """A stored value as the handle's reader wants it."""
+        return plain if self._typed is None else self._typed.of_plain(plain, self._path)
+
+    def _absent(self, default: Any) -> Any:
+        """What is read where there is nothing; ``default`` is `UNSET` if the reader named none."""
+        if default is not UNSET:
+            return default
+        return None if self._typed is None else self._typed.absent(self._path)
+
+    def _op(self, method: str, args: tuple[Any, ...] = ()) -> Op:
+        """A checked write. Of a typed handle's methods, those with arguments take a value first."""
+        if self._typed is None or not args:
+            return make_op(self._path, method, args)
+        plain = self._typed.plain(args[0])
+        try:
+            return make_op(self._path, method, (plain, *args[1:]))
+        except (TypeError, ValueError) as error:
+            # Of the type, and not for this kind: None in a max register, say.
+            raise self._typed.refused(args[0], error) from None
+
     def _write(self, method: str, *args: Any) -> None:
-        self._backend.write(self._keyspace, (make_op(self._path, method, args),))
+        self._backend.write(self._keyspace, (self._op(method, args),))
 
     async def _awrite(self, method: str, *args: Any) -> None:
-        await self._backend.awrite(self._keyspace, (make_op(self._path, method, args),))
+        await self._backend.awrite(self._keyspace, (self._op(method, args),))
 
 
 class Changed:
     """What a user's function makes of a cell, for `Backend.update`; it keeps the new value for the caller."""
 
-    def __init__(self, cell_path: bytes, change: Callable[[Any], Any], read: Callable[[Cell], Any]) -> None:
+    def __init__(
+        self,
+        cell_path: bytes,
+        change: Callable[[Any], Any],
+        read: Callable[[Cell], Any],
+        op: Callable[[str, tuple[Any, ...]], Op],
+    ) -> None:
+        """``read`` gives the function its argument, ``op`` makes the write of what it returns."""
         if not callable(change):
             raise TypeError(f"change: a function is wanted, not {type(change).__name__}")
-        self._path, self._change, self._read = cell_path, change, read
+        self._path, self._change, self._read, self._op = cell_path, change, read, op
         self.value: Any = None
 
     def __call__(self, cell: Cell) -> tuple[Op]:
         self.value = self._change(self._read(readable(self._path, cell)))
-        return (make_op(self._path, "set", (self.value,)),)
+        return (self._op("set", (self.value,)),)

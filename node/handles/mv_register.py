@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from gossamer.crdt import Cell, type_at, values
 
 from ..backend import Backend
 from .handle import Changed, Handle
 from .reading import Reading, reading
+from .typed import T, Typed
 
 
-def _siblings(cell: Cell) -> list[Reading]:
-    return [
-        reading(cell, entry, values.read(item)) for entry in cell.live for item in values.read(entry.payload)
-    ]
-
-
-class MVRegister(Handle):
+class MVRegister(Handle[list[T]]):
     """Concurrent writes all stand until somebody resolves them.
 
     A handle remembers the context of its last ``values()``, ``read()`` or ``siblings()``, so share one between
@@ -27,89 +21,94 @@ class MVRegister(Handle):
 
     __slots__ = ("_seen",)
 
-    def __init__(self, backend: Backend, keyspace: str, cell_path: bytes) -> None:
-        super().__init__(backend, keyspace, cell_path)
+    def __init__(self, backend: Backend, keyspace: str, cell_path: bytes, typed: Typed | None = None) -> None:
+        super().__init__(backend, keyspace, cell_path, typed)
         self._seen: dict[bytes, int] | None = None
 
-    def _values(self, cell: Cell) -> list[Any]:
+    def _values(self, cell: Cell) -> list[T]:
         self._seen = cell.context()
         return self._list(cell)
 
-    def _list(self, cell: Cell) -> list[Any]:
+    def _list(self, cell: Cell) -> list[T]:
         cell_type = type_at(self._path)
         assert cell_type is not None, self._path
-        found: list[Any] = cell_type.value(cell)
-        return found
+        return [self._given(found) for found in cell_type.value(cell)]
 
-    def _reading(self, cell: Cell) -> Reading:
+    def _reading(self, cell: Cell) -> Reading[list[T]]:
         only = cell.live[0] if len(cell.live) == 1 else None
         return reading(cell, only, self._values(cell))
 
-    def _all(self, cell: Cell) -> list[Reading]:
+    def _all(self, cell: Cell) -> list[Reading[T]]:
         self._seen = cell.context()
-        return _siblings(cell)
+        return [
+            reading(cell, entry, self._given(values.read(item)))
+            for entry in cell.live
+            for item in values.read(entry.payload)
+        ]
 
-    def values(self) -> list[Any]:
+    def values(self) -> list[T]:
         """Every value that stands, equal ones once, in an order that is the same on every node."""
         return self._values(self._read())
 
-    async def avalues(self) -> list[Any]:
+    async def avalues(self) -> list[T]:
         """`values`, awaited."""
         return self._values(await self._aread())
 
-    def read(self) -> Reading:
+    def read(self) -> Reading[list[T]]:
         """``values()`` with the context; version and writer if one write alone stands."""
         return self._reading(self._read())
 
-    async def aread(self) -> Reading:
+    async def aread(self) -> Reading[list[T]]:
         """`read`, awaited."""
         return self._reading(await self._aread())
 
-    def siblings(self) -> list[Reading]:
+    def siblings(self) -> list[Reading[T]]:
         """Each value of each write that stands: two replicas that wrote the same are two."""
         return self._all(self._read())
 
-    async def asiblings(self) -> list[Reading]:
+    async def asiblings(self) -> list[Reading[T]]:
         """`siblings`, awaited."""
         return self._all(await self._aread())
 
-    def set(self, value: Any) -> None:
+    def set(self, value: T) -> None:
         """Replace every value that the node has seen, read here or not."""
         self._write("set", value)
 
-    async def aset(self, value: Any) -> None:
+    async def aset(self, value: T) -> None:
         """`set`, awaited."""
         await self._awrite("set", value)
 
-    def resolve(self, value: Any) -> None:
+    def resolve(self, value: T) -> None:
         """Replace exactly what this handle last read; a value that came since stays beside it.
 
         A handle that has not read does so first. Resolving is no reading: what one handle resolved, its next
         ``resolve`` leaves beside the new value unless it was read in between.
         """
-        values.encode(value)
+        self._op("set", (value,))  # a wrong value is told before anything is read
         if self._seen is None:
             self.values()
         self._write("resolve", value, self._seen)
 
-    async def aresolve(self, value: Any) -> None:
+    async def aresolve(self, value: T) -> None:
         """`resolve`, awaited."""
-        values.encode(value)
+        self._op("set", (value,))  # a wrong value is told before anything is read
         if self._seen is None:
             await self.avalues()
         await self._awrite("resolve", value, self._seen)
 
-    def update(self, change: Callable[[list[Any]], Any]) -> Any:
+    def update(self, change: Callable[[list[T]], T]) -> T:
         """Set it to what ``change`` makes of the list of all its values; the new value. See `Register.update`."""
-        changed = Changed(self._path, change, self._list)
+        changed = Changed(self._path, change, self._list, self._op)
         self._backend.update(self._keyspace, self._path, changed)
-        return changed.value
+        value: T = changed.value
+        return value
 
-    async def aupdate(self, change: Callable[[list[Any]], Any]) -> Any:
+    async def aupdate(self, change: Callable[[list[T]], T]) -> T:
         """`update`, awaited. ``change`` is a plain function, and is not called in the event loop."""
-        changed = Changed(self._path, change, self._list)
+        changed = Changed(self._path, change, self._list, self._op)
         await self._backend.aupdate(self._keyspace, self._path, changed)
-        return changed.value
+        value: T = changed.value
+        return value
 
     def remove(self) -> None:
         """Remove every value that the node has seen; a concurrent write survives."""

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from heapq import merge
 from itertools import islice
 from operator import itemgetter
+from typing import TYPE_CHECKING
 
 from gossamer.crdt import Cell, Dot, Event, path
 
@@ -19,6 +20,9 @@ from ..backend import CLEAR, EXPECT, Backend, Change, Op, expect, make_op
 from ..errors import Closed
 from ..limits import TRANSACTION_CELLS_MAX
 from .reading import PROVISIONAL, PROVISIONAL_SEQ
+
+if TYPE_CHECKING:
+    from ..documents.schema import Schema
 
 Pairs = Iterable[tuple[bytes, Cell]]
 
@@ -41,6 +45,16 @@ class Overlay:
         """The queued writes; the overlay is closed from now on."""
         self.is_open = False
         return self._ops
+
+    @property
+    def bound(self) -> set[tuple[str, type]]:
+        return self._parent.bound
+
+    def bind(self, keyspace: str, schema: Schema) -> None:
+        self._parent.bind(keyspace, schema)  # no part of the transaction
+
+    async def abind(self, keyspace: str, schema: Schema) -> None:
+        await self._parent.abind(keyspace, schema)
 
     def cell(self, keyspace: str, cell_path: bytes) -> Cell:
         self._check_open()

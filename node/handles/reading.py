@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Generic
 
 import msgspec
 
 from gossamer.crdt import Cell, CellType, Dot, Entry, path, type_at, vector
 
 from ..errors import Conflicted
+from .typed import T
 
 PROVISIONAL = b"\xff" * 8
 """Stands for this node in the cells of a transaction that has no event yet."""
 PROVISIONAL_SEQ = vector.SEQ_MAX
 
 
-class Reading(msgspec.Struct, frozen=True):
+class Reading(msgspec.Struct, Generic[T], frozen=True):
     """One value and its provenance. Absent: ``version`` is None, and ``value`` None, or no values."""
 
-    value: Any
+    value: T
     version: Dot | None = None
     """The dot that wrote it; None also for a transaction's own write, and for several values at once."""
     updated_at: float | None = None
@@ -29,7 +30,7 @@ class Reading(msgspec.Struct, frozen=True):
     """Replica -> seq: all the writes to this cell that the reader has seen."""
 
 
-def reading(cell: Cell, entry: Entry | None, value: Any, stamp: int | None = None) -> Reading:
+def reading(cell: Cell, entry: Entry | None, value: T, stamp: int | None = None) -> Reading[T]:
     """A reading of one entry. ``stamp`` is int64 microseconds since 1970."""
     context = seen(cell)
     if entry is None or entry.replica == PROVISIONAL:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import Any
+from typing import Any, TypeVar, overload
+
+from msgspec import UNSET
 
 from gossamer.crdt import Cell, Dot, Entry, register_lww
 
 from ..backend import EXPECT, Op, make_op
 from .handle import Changed, Handle
 from .reading import Reading, reading
+from .typed import T
+
+D = TypeVar("D")
 
 
 class Anything(Enum):
@@ -25,56 +30,64 @@ class Anything(Enum):
 ANYTHING = Anything.ANYTHING
 
 
-def _get(cell: Cell, default: Any) -> Any:
-    entry = register_lww.winner(cell)
-    return default if entry is None else register_lww.value_of(entry)
+class Register(Handle[T]):
+    """One value; the last write stands. Causality decides first, the clock only between concurrent writes.
 
-
-def _read(cell: Cell) -> Reading:
-    entry = register_lww.winner(cell)
-    return reading(cell, None, None) if entry is None else _sibling(cell, entry)
-
-
-def _sibling(cell: Cell, entry: Entry) -> Reading:
-    return reading(cell, entry, register_lww.value_of(entry), register_lww.stamp_of(entry))
-
-
-def _siblings(cell: Cell) -> list[Reading]:
-    ranked = sorted(cell.live, key=lambda e: (register_lww.stamp_of(e), e.replica), reverse=True)
-    return [_sibling(cell, entry) for entry in ranked]
-
-
-class Register(Handle):
-    """One value; the last write stands. Causality decides first, the clock only between concurrent writes."""
+    ``Register[str]`` is the register of a typed document: it takes and gives str alone.
+    """
 
     __slots__ = ()
 
-    def get(self, default: Any = None) -> Any:
-        """The value, ``default`` if it was never set or was removed."""
-        return _get(self._read(), default)
+    def _get(self, cell: Cell, default: Any) -> Any:
+        entry = register_lww.winner(cell)
+        return self._absent(default) if entry is None else self._given(register_lww.value_of(entry))
 
-    async def aget(self, default: Any = None) -> Any:
+    def _reading(self, cell: Cell) -> Reading[T]:
+        entry = register_lww.winner(cell)
+        return reading(cell, None, self._absent(UNSET)) if entry is None else self._sibling(cell, entry)
+
+    def _sibling(self, cell: Cell, entry: Entry) -> Reading[T]:
+        value = self._given(register_lww.value_of(entry))
+        return reading(cell, entry, value, register_lww.stamp_of(entry))
+
+    def _siblings(self, cell: Cell) -> list[Reading[T]]:
+        ranked = sorted(cell.live, key=lambda e: (register_lww.stamp_of(e), e.replica), reverse=True)
+        return [self._sibling(cell, entry) for entry in ranked]
+
+    @overload
+    def get(self) -> T: ...
+    @overload
+    def get(self, default: D) -> T | D: ...
+    def get(self, default: Any = UNSET) -> Any:
+        """The value, ``default`` if it was never set or was removed; None, or the field's own, if not given."""
+        return self._get(self._read(), default)
+
+    @overload
+    async def aget(self) -> T: ...
+    @overload
+    async def aget(self, default: D) -> T | D: ...
+    async def aget(self, default: Any = UNSET) -> Any:
         """`get`, awaited."""
-        return _get(await self._aread(), default)
+        return self._get(await self._aread(), default)
 
-    def read(self) -> Reading:
+    def read(self) -> Reading[T]:
         """The value with its version, time and writer."""
-        return _read(self._read())
+        return self._reading(self._read())
 
-    async def aread(self) -> Reading:
+    async def aread(self) -> Reading[T]:
         """`read`, awaited."""
-        return _read(await self._aread())
+        return self._reading(await self._aread())
 
-    def siblings(self) -> list[Reading]:
+    def siblings(self) -> list[Reading[T]]:
         """Every concurrent write that nobody has superseded, the one that stands first."""
-        return _siblings(self._read())
+        return self._siblings(self._read())
 
-    async def asiblings(self) -> list[Reading]:
+    async def asiblings(self) -> list[Reading[T]]:
         """`siblings`, awaited."""
-        return _siblings(await self._aread())
+        return self._siblings(await self._aread())
 
     def set(
-        self, value: Any, *, seen: Mapping[bytes, int] | None = None, expect: Dot | None | Anything = ANYTHING
+        self, value: T, *, seen: Mapping[bytes, int] | None = None, expect: Dot | None | Anything = ANYTHING
     ) -> None:
         """Replace what is there. `TypeError` or `ValueError` for what is not a value; nothing is written then.
 
@@ -86,12 +99,16 @@ class Register(Handle):
         self._backend.write(self._keyspace, self._sets(value, seen, expect))
 
     async def aset(
-        self, value: Any, *, seen: Mapping[bytes, int] | None = None, expect: Dot | None | Anything = ANYTHING
+        self, value: T, *, seen: Mapping[bytes, int] | None = None, expect: Dot | None | Anything = ANYTHING
     ) -> None:
         """`set`, awaited."""
         await self._backend.awrite(self._keyspace, self._sets(value, seen, expect))
 
-    def update(self, change: Callable[[Any], Any], default: Any = None) -> Any:
+    @overload
+    def update(self, change: Callable[[T], T]) -> T: ...
+    @overload
+    def update(self, change: Callable[[T | D], T], default: D) -> T: ...
+    def update(self, change: Callable[[Any], Any], default: Any = UNSET) -> Any:
         """Set it to what ``change`` makes of the value, or of ``default`` if there is none; the new value.
 
         Nothing comes between the read and the write. An exception in ``change`` writes nothing and is raised here.
@@ -100,29 +117,33 @@ class Register(Handle):
         reads the transaction's own writes, and the whole transaction raises `VersionMismatch` at its end if the
         value was written elsewhere meanwhile.
         """
-        changed = Changed(self._path, change, lambda cell: _get(cell, default))
+        changed = Changed(self._path, change, lambda cell: self._get(cell, default), self._op)
         self._backend.update(self._keyspace, self._path, changed)
         return changed.value
 
-    async def aupdate(self, change: Callable[[Any], Any], default: Any = None) -> Any:
+    @overload
+    async def aupdate(self, change: Callable[[T], T]) -> T: ...
+    @overload
+    async def aupdate(self, change: Callable[[T | D], T], default: D) -> T: ...
+    async def aupdate(self, change: Callable[[Any], Any], default: Any = UNSET) -> Any:
         """`update`, awaited. ``change`` is a plain function, and is not called in the event loop."""
-        changed = Changed(self._path, change, lambda cell: _get(cell, default))
+        changed = Changed(self._path, change, lambda cell: self._get(cell, default), self._op)
         await self._backend.aupdate(self._keyspace, self._path, changed)
         return changed.value
 
     def remove(self, *, expect: Dot | None | Anything = ANYTHING) -> None:
         """Remove what is there; a concurrent write survives. ``expect`` is as in `set`."""
-        self._backend.write(self._keyspace, (*self._expects(expect), make_op(self._path, "remove")))
+        self._backend.write(self._keyspace, (*self._expects(expect), self._op("remove")))
 
     async def aremove(self, *, expect: Dot | None | Anything = ANYTHING) -> None:
         """`remove`, awaited."""
-        await self._backend.awrite(self._keyspace, (*self._expects(expect), make_op(self._path, "remove")))
+        await self._backend.awrite(self._keyspace, (*self._expects(expect), self._op("remove")))
 
     def _sets(
-        self, value: Any, seen: Mapping[bytes, int] | None, expect: Dot | None | Anything
+        self, value: T, seen: Mapping[bytes, int] | None, expect: Dot | None | Anything
     ) -> tuple[Op, ...]:
         given = (value,) if seen is None else (value, dict(seen) if isinstance(seen, Mapping) else seen)
-        return (*self._expects(expect), make_op(self._path, "set", given))
+        return (*self._expects(expect), self._op("set", given))
 
     def _expects(self, expect: Dot | None | Anything) -> tuple[Op, ...]:
         return () if isinstance(expect, Anything) else (make_op(self._path, EXPECT, (expect,)),)

@@ -9,8 +9,10 @@ from typing import Any, Self
 from gossamer.crdt import Cell, path, type_at
 
 from ..backend import Backend, Op, make_op
+from ..errors import InvalidValue
 from . import ranges
 from .reading import readable
+from .typed import Reads, T, Typed
 
 KINDS = {"add-wins": "set", "remove-wins": "set_rw"}
 """Policy -> kind. They are two kinds, so one name with both policies is two sets."""
@@ -28,19 +30,20 @@ def _is_in(cell_path: bytes, cell: Cell) -> bool:
     return cell_type is not None and bool(cell_type.value(readable(cell_path, cell)))
 
 
-class Set(MutableSet[Any]):
+class Set(MutableSet[T], Reads[frozenset[T]]):
     """A set of None, bool, int, float, str and bytes, with the operators of Python's own sets.
 
     Elements are typed: ``1``, ``1.0`` and ``True`` are three, in ``in``, ``len`` and iteration. What operators
     and ``value()`` give are Python sets, in which they are one. ``in`` reads one cell, the rest the whole set.
     """
 
-    __slots__ = ("_backend", "_keyspace", "_path")
+    __slots__ = ("_backend", "_keyspace", "_path", "_typed")
 
-    def __init__(self, backend: Backend, keyspace: str, set_path: bytes) -> None:
+    def __init__(self, backend: Backend, keyspace: str, set_path: bytes, typed: Typed | None = None) -> None:
         self._backend = backend
         self._keyspace = keyspace
         self._path = path.check(set_path)
+        self._typed = typed
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {path.to_text(self._path)}>"
@@ -55,7 +58,31 @@ class Set(MutableSet[Any]):
         return frozenset(it)  # what `|`, `&`, `-` and `^` give
 
     def _op(self, method: str, element: object) -> Op:
-        return make_op(self._path + path.element(element), method)
+        return make_op(self._path_in(element), method)
+
+    def _path_in(self, element: object) -> bytes:
+        """Where the element's cell is. `TypeError` or `ValueError` for what cannot be in."""
+        if self._typed is None:
+            return path.check(self._path + path.element(element))
+        plain = self._typed.plain(element)
+        try:
+            return path.check(self._path + path.element(plain))
+        except (TypeError, ValueError) as error:
+            raise self._typed.refused(element, error) from None
+
+    def _elements(self, cells: Iterable[tuple[bytes, Cell]]) -> Iterator[T]:
+        found = elements(cells)
+        if self._typed is None:
+            return found
+        typed = self._typed
+        return (typed.of_plain(element, self._path + path.element(element)) for element in found)
+
+    def _path_of(self, element: object) -> bytes | None:
+        """Where the element's cell is; None if it is not of the set's type, and so not in."""
+        try:
+            return self._path_in(element)
+        except InvalidValue:
+            return None
 
     def _write(self, method: str, element: object) -> None:
         self._backend.write(self._keyspace, (self._op(method, element),))
@@ -64,19 +91,21 @@ class Set(MutableSet[Any]):
         await self._backend.awrite(self._keyspace, (self._op(method, element),))
 
     def __contains__(self, element: object) -> bool:
-        cell_path = path.check(self._path + path.element(element))
-        return _is_in(cell_path, self._backend.cell(self._keyspace, cell_path))
+        cell_path = self._path_of(element)
+        return cell_path is not None and _is_in(cell_path, self._backend.cell(self._keyspace, cell_path))
 
     async def acontains(self, element: object) -> bool:
         """``element in set``, awaited."""
-        cell_path = path.check(self._path + path.element(element))
-        return _is_in(cell_path, await self._backend.acell(self._keyspace, cell_path))
+        cell_path = self._path_of(element)
+        return cell_path is not None and _is_in(
+            cell_path, await self._backend.acell(self._keyspace, cell_path)
+        )
 
-    def __iter__(self) -> Iterator[Any]:
-        return elements(self._backend.scan(self._keyspace, self._path))
+    def __iter__(self) -> Iterator[T]:
+        return self._elements(self._backend.scan(self._keyspace, self._path))
 
-    async def __aiter__(self) -> AsyncIterator[Any]:
-        for element in elements(await self._backend.ascan(self._keyspace, self._path)):
+    async def __aiter__(self) -> AsyncIterator[T]:
+        for element in self._elements(await self._backend.ascan(self._keyspace, self._path)):
             yield element
 
     def __eq__(self, other: object) -> bool:
@@ -86,34 +115,34 @@ class Set(MutableSet[Any]):
         return len(own) == len(other) and all(element in other for element in own)
 
     def __len__(self) -> int:
-        return sum(1 for _ in self)
+        return sum(1 for _ in elements(self._backend.scan(self._keyspace, self._path)))
 
     async def alen(self) -> int:
         """``len(set)``, awaited."""
         return sum(1 for _ in elements(await self._backend.ascan(self._keyspace, self._path)))
 
-    def value(self) -> frozenset[Any]:
+    def value(self) -> frozenset[T]:
         """The elements as a frozenset, in which Python takes ``1``, ``1.0`` and ``True`` for one."""
         return frozenset(self)
 
-    async def avalue(self) -> frozenset[Any]:
+    async def avalue(self) -> frozenset[T]:
         """`value`, awaited."""
-        return frozenset(elements(await self._backend.ascan(self._keyspace, self._path)))
+        return frozenset(self._elements(await self._backend.ascan(self._keyspace, self._path)))
 
-    def add(self, element: Any) -> None:
+    def add(self, element: T) -> None:
         """Put it in. It is a new event even if it is in already, so that it beats a concurrent removal."""
         self._write("add", element)
 
-    async def aadd(self, element: Any) -> None:
+    async def aadd(self, element: T) -> None:
         """`add`, awaited."""
         await self._awrite("add", element)
 
-    def update(self, elements: Iterable[Any]) -> None:
+    def update(self, elements: Iterable[T]) -> None:
         """Add all of them, up to 1,000 an event."""
         for ops in ranges.chunks([self._op("add", element) for element in elements]):
             self._backend.write(self._keyspace, ops)
 
-    async def aupdate(self, elements: Iterable[Any]) -> None:
+    async def aupdate(self, elements: Iterable[T]) -> None:
         """`update`, awaited."""
         for ops in ranges.chunks([self._op("add", element) for element in elements]):
             await self._backend.awrite(self._keyspace, ops)
@@ -128,23 +157,23 @@ class Set(MutableSet[Any]):
             self.discard(element)
         return self
 
-    def discard(self, element: Any) -> None:
+    def discard(self, element: T) -> None:
         """Take it out; nothing happens if the node does not know it to be in."""
         self._write("discard", element)
 
-    async def adiscard(self, element: Any) -> None:
+    async def adiscard(self, element: T) -> None:
         """`discard`, awaited."""
         await self._awrite("discard", element)
 
-    def remove(self, element: Any) -> None:
+    def remove(self, element: T) -> None:
         """`discard`: unlike a Python set, removing what is absent does nothing."""
         self.discard(element)
 
-    async def aremove(self, element: Any) -> None:
+    async def aremove(self, element: T) -> None:
         """`remove`, awaited."""
         await self.adiscard(element)
 
-    async def apop(self) -> Any:
+    async def apop(self) -> T:
         """``pop()``, awaited."""
         async for element in self:
             await self.adiscard(element)

@@ -29,7 +29,7 @@ def items(depth: int, found: Iterable[Leaf]) -> Iterator[Item]:
     inside = (leaf for leaf in found if len(leaf[0]) > depth)
     for (kind, name), group in groupby(inside, key=lambda leaf: leaf[0][depth]):
         if type_at(path.encode(((kind, name),))) is not None:
-            yield kind, name, _value(kind, depth + 1, group)
+            yield kind, name, value(kind, depth + 1, group)
 
 
 def children(depth: int, found: Iterable[Leaf]) -> list[tuple[str, str]]:
@@ -59,12 +59,18 @@ def as_dict(found: Iterable[Item]) -> dict[str, Any]:
     return {name: value for name, (_, _, value) in zip(names, children, strict=True)}
 
 
-def _value(kind: str, depth: int, group: Iterator[Leaf]) -> Any:
+def value(kind: str, depth: int, group: Iterator[Leaf]) -> Any:
+    """The value of what is at a path of ``depth`` components, from the leaves at and under it."""
     if kind == "map":
         return as_dict(items(depth, group))
     if kind in ("set", "set_rw"):
-        return frozenset(leaf[0][depth][1] for leaf in group if len(leaf[0]) > depth and _read(leaf))
+        return frozenset(element for element, _ in elements(depth, group))
     return _read(next(group))
+
+
+def elements(depth: int, group: Iterable[Leaf]) -> Iterator[tuple[Any, Leaf]]:
+    """The elements of a set whose path has ``depth`` components, each with its leaf."""
+    return ((leaf[0][depth][1], leaf) for leaf in group if len(leaf[0]) > depth and _read(leaf))
 
 
 def _read(leaf: Leaf) -> Any:

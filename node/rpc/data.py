@@ -17,6 +17,7 @@ from gossamer.proto import data_pb2 as pb
 from gossamer.proto import data_pb2_grpc
 
 from ..backend import Backend
+from ..documents import schema
 from ..errors import LimitExceeded
 from ..limits import PAGE_BYTES, REPLY_BYTES_MAX
 from . import faults, wire
@@ -65,6 +66,11 @@ class DataService(data_pb2_grpc.DataServicer):
                     yield page  # the loop goes round while the page is sent
                     page, size = pb.ScanPage(), 0
             yield page
+
+    async def Bind(self, request: pb.BindRequest, context: Context) -> pb.BindReply:
+        async with faults.answering(context):
+            await self._node.abind(request.keyspace, schema.of_message(request.schema))
+            return pb.BindReply()
 
     async def Status(self, request: pb.StatusRequest, context: Context) -> pb.StatusReply:
         async with faults.answering(context):

@@ -27,6 +27,7 @@ _CODES: list[tuple[type[Exception], grpc.StatusCode]] = [
     (errors.StoreFull, grpc.StatusCode.RESOURCE_EXHAUSTED),
     (errors.Closed, grpc.StatusCode.UNAVAILABLE),
     (errors.NotReady, grpc.StatusCode.UNAVAILABLE),
+    (errors.DocumentError, grpc.StatusCode.FAILED_PRECONDITION),
     (errors.StateError, grpc.StatusCode.FAILED_PRECONDITION),
     (errors.GossamerError, grpc.StatusCode.INTERNAL),
     (TypeError, grpc.StatusCode.INVALID_ARGUMENT),

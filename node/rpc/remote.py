@@ -24,6 +24,7 @@ from gossamer.proto import data_pb2_grpc
 
 from ..backend import Change, Op, expect
 from ..config import check_address
+from ..documents import schema as schemas
 from ..errors import Closed, LimitExceeded, VersionMismatch
 from . import address, faults, wire
 
@@ -38,6 +39,7 @@ class RemoteBackend:
         self._channel = grpc.insecure_channel(target, options=address.CLIENT)
         self._stub = data_pb2_grpc.DataStub(self._channel)
         self._closed = False
+        self.bound: set[tuple[str, type]] = set()
 
     def close(self) -> None:
         """Close the connection. Again: does nothing."""
@@ -108,6 +110,12 @@ class RemoteBackend:
         until = time.monotonic() + self._timeout
         while True:
             yield _Attempt(is_last=time.monotonic() >= until)
+
+    def bind(self, keyspace: str, schema: schemas.Schema) -> None:
+        self._call(self._stub.Bind, _bind_request(keyspace, schema), is_write=True)
+
+    async def abind(self, keyspace: str, schema: schemas.Schema) -> None:
+        await self._acall(self._stub.Bind, _bind_request(keyspace, schema), is_write=True)
 
     def status(self) -> dict[str, Any]:
         """What the node says of itself."""
@@ -191,6 +199,10 @@ def _write_request(keyspace: str, ops: Sequence[Op], wait: float) -> pb.WriteReq
             f"a transaction of {request.ByteSize()} bytes on the wire, at most {address.RECEIVE_BYTES_MAX} are possible"
         )
     return request
+
+
+def _bind_request(keyspace: str, schema: schemas.Schema) -> pb.BindRequest:
+    return pb.BindRequest(keyspace=keyspace, schema=schemas.encode(schema).encode())
 
 
 def _json(data: bytes) -> dict[str, Any]:

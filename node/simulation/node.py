@@ -11,6 +11,8 @@ from gossamer.crdt import Cell, Dot
 
 from ..backend import Change, Op
 from ..changing import ChangeFailed, Changing, check_outside
+from ..documents import binding
+from ..documents.schema import Schema
 from ..errors import Closed
 from ..handles import Keyspace, Transaction
 from ..handles.space import Space
@@ -46,6 +48,7 @@ class SimulatedNode(Space):
         self.settled: dict[int, Result] = {}
         """Writes that were kept for a while: the id of each -> its outcome."""
         self._core: Replica | None = None
+        self.bound: set[tuple[str, type]] = set()
         self._identity: tuple[bytes, list[bytes]] = (rng.randbytes(8), [])
 
     @property
@@ -62,6 +65,7 @@ class SimulatedNode(Space):
 
     def start(self) -> None:
         """Open the store, as it was left."""
+        self.bound.clear()
         self.directory.mkdir(parents=True, exist_ok=True)
         store = Store(self.directory, map_bytes=MAP_BYTES, sync=False)
         replica, old = self._identity
@@ -165,6 +169,12 @@ class SimulatedNode(Space):
 
     async def aestate(self, keyspace: str, member: str = "") -> tuple[bytes, ...]:
         return self.estate(keyspace, member)
+
+    def bind(self, keyspace: str, schema: Schema) -> None:
+        binding.bind(self.cell, self.write, keyspace, schema)
+
+    async def abind(self, keyspace: str, schema: Schema) -> None:
+        self.bind(keyspace, schema)
 
     # Beside the handles
 

@@ -8,6 +8,7 @@ import pytest
 
 from gossamer.backend import Change, Op
 from gossamer.crdt import Cell, Dot
+from gossamer.documents.schema import Schema
 from gossamer.handles import Handles, Keyspace, Set
 from gossamer.memory import MemoryBackend
 
@@ -17,6 +18,14 @@ class AsyncOnly:
 
     def __init__(self, inner: MemoryBackend) -> None:
         self._inner = inner
+        self.bound: set[tuple[str, type]] = set()
+
+    def bind(self, keyspace: str, schema: Schema) -> None:
+        raise AssertionError("a blocking bind")
+
+    async def abind(self, keyspace: str, schema: Schema) -> None:
+        await asyncio.sleep(0)
+        await self._inner.abind(keyspace, schema)
 
     def cell(self, keyspace: str, cell_path: bytes) -> Cell:
         raise AssertionError("a blocking read")
