@@ -38,6 +38,7 @@ from .errors import (
     VersionMismatch,
 )
 from .handles import (
+    BoundedCounter,
     Counter,
     Flag,
     Keyspace,
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from .rpc import Client
 
 __all__ = [
+    "BoundedCounter",
     "Closed",
     "Conflicted",
     "Counter",

@@ -57,7 +57,7 @@ def test_python_blocks_print_what_is_shown(
     namespace: dict[str, Any] = {"__name__": "__main__"}
     for example in examples(document.read_text()):
         padded = "\n" * example.line + example.code  # so that a traceback names the document's line
-        exec(compile(padded, document, "exec"), namespace)  # noqa: S102  # our own documents
+        exec(compile(padded, document, "exec", dont_inherit=True), namespace)  # noqa: S102  # our own documents
         printed = capsys.readouterr().out
         if example.shown is not None:
             assert printed == example.shown, f"{document.name}:{example.line + 1} prints something else"

@@ -8,6 +8,7 @@ import click
 
 from .cells import add, get, ls, remove, set_
 from .demo import demo
+from .documents import documents
 from .exits import Commands
 from .members import members, status
 from .portable import export, import_
@@ -52,6 +53,7 @@ for command in (
     ls,
     members,
     status,
+    documents,
     config,
     backup,
     restore,

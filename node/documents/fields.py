@@ -16,7 +16,20 @@ from msgspec import UNSET
 from gossamer.crdt import path
 
 from ..backend import Backend
-from ..handles import Counter, Flag, Map, MaxRegister, MinRegister, MVRegister, Register, Set, flag, set, tree
+from ..handles import (
+    BoundedCounter,
+    Counter,
+    Flag,
+    Map,
+    MaxRegister,
+    MinRegister,
+    MVRegister,
+    Register,
+    Set,
+    flag,
+    set,
+    tree,
+)
 from ..handles.extreme import ExtremeRegister
 from ..handles.typed import Previous, T, Typed
 from . import types
@@ -36,8 +49,9 @@ _TYPED: dict[type[Any], str] = {
     MaxRegister: "max_register",
     MinRegister: "min_register",
 }
+_COUNTERS: dict[type[Any], str] = {Counter: "counter", BoundedCounter: "bounded_counter"}
 _POLICIES: dict[type[Any], dict[str, str]] = {Flag: flag.KINDS, Set: set.KINDS}
-HANDLES = "Register, MVRegister, Counter, Flag, Set, MaxRegister, MinRegister, Map, MapOf or a Document"
+HANDLES = "Register, MVRegister, Counter, BoundedCounter, Flag, Set, MaxRegister, MinRegister, Map, MapOf or a Document"
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -148,7 +162,13 @@ class Leaf(Field):
         return FieldSchema(self.kind, tuple(reads), self._cls in _EMPTY or self._typed.has_default)
 
 
-_EMPTY: dict[type[Any], Callable[[], Any]] = {Counter: int, Flag: bool, Set: frozenset, MVRegister: list}
+_EMPTY: dict[type[Any], Callable[[], Any]] = {
+    Counter: int,
+    BoundedCounter: int,
+    Flag: bool,
+    Set: frozenset,
+    MVRegister: list,
+}
 
 
 class Nested(Field):
@@ -224,9 +244,10 @@ def of_annotation(label: str, name: str, annotation: Any, options: Options) -> F
     if cls in _TYPED or cls is Set:
         return _typed(label, cls, name, (get_args(annotation) or (Any,))[0], options)
     _refuse(label, options, "default", "previous", *(() if cls is Flag else ("policy",)))
-    if cls in (Counter, Flag):
-        kind = "counter" if cls is Counter else _policy(label, cls, options)
-        return Leaf(label, kind, name, int if cls is Counter else bool, cls, None, None)
+    if cls in _COUNTERS:
+        return Leaf(label, _COUNTERS[cls], name, int, cls, None, None)
+    if cls is Flag:
+        return Leaf(label, _policy(label, cls, options), name, bool, cls, None, None)
     if issubclass(cls, Document):
         return Nested(label, name, cls)
     if cls is MapOf:

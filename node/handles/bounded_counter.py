@@ -9,7 +9,7 @@ from ..limits import SPEND_WAIT_S_MAX
 from .handle import Handle
 
 
-class BoundedCounter(Handle):
+class BoundedCounter(Handle[int]):
     """A stock that is never oversold: a node spends only what it has the rights to, so it asks nobody first.
 
     Who mints holds the rights, and nodes even them out in the background. It is never removed, nor is a map

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
+from click.testing import CliRunner
 
 import gossamer
 from gossamer import Counter, Document, InvalidValue, Register, SchemaMismatch, UnfitData, field
+from gossamer.cli import main
 from gossamer.handles import Keyspace
 from gossamer.memory import MemoryBackend
 from gossamer.proto import data_pb2 as pb
@@ -157,6 +160,23 @@ def test_a_bad_schema_on_the_wire_is_refused(tmp_path: Path, schema: bytes, said
         assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
         assert said in str(raised.value.details())
         assert records(node) == []
+
+
+def test_the_command_line_lists_what_is_on_record(tmp_path: Path) -> None:
+    with gossamer.open(tmp_path, listen="127.0.0.1:0", documents=[Cart]) as node:
+        at = str(node.address)
+        shown = CliRunner().invoke(main, ["documents", "--at", at, "--json"])
+        assert json.loads(shown.output) == [
+            {
+                "keyspace": "default",
+                "class": "Cart",
+                "version": 1,
+                "fields": {"items": "counter", "note": "register[str]"},
+            }
+        ]
+        table = CliRunner().invoke(main, ["documents", "--at", at])
+        assert table.exit_code == 0
+        assert "Cart v1" in table.output
 
 
 def test_an_async_bind_waits_for_no_thread(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 import gossamer
 from gossamer import (
+    BoundedCounter,
     Counter,
     Document,
     FieldUnset,
@@ -73,6 +74,7 @@ class Cart(Document):
     due: Register[datetime.datetime | None]
     free: Map
     total: Counter = field(name="value")
+    stock: BoundedCounter
 
 
 class Strict(Document):
@@ -110,6 +112,7 @@ def test_a_document_of_which_nothing_is_stored_reads_as_its_defaults(space: Keys
         "due": None,
         "free": {},
         "total": 0,
+        "stock": 0,
     }
     assert not cart.exists()
 
@@ -134,6 +137,8 @@ def test_what_is_written_is_read_back_by_field_and_as_a_whole(space: Keyspace) -
     cart.due.set(due)
     cart.free.counter("n").add(1)
     cart.total.add(4)
+    cart.stock.mint(8)
+    cart.stock.spend(2)
     value = cart.value()
     assert (value.note, value.items, value.skus, value.banned) == ("x", 3, {"a", "b"}, {7})
     assert (value.paid, value.address.street, value.address.zip) == (True, "High Street", "12345")
@@ -141,7 +146,7 @@ def test_what_is_written_is_read_back_by_field_and_as_a_whole(space: Keyspace) -
     assert type(value.lines["b"].price) is type(cart.lines["b"].price.get()) is float
     assert (value.seen, value.best, value.worst, value.ideas) == ({"a": 5}, 9, (1.5, "a"), [[1, 2]])
     assert (value.parcel, value.colours, value.due) == (Parcel(2.5, ["fragile"]), {Colour.RED}, due)
-    assert (value.free, value.total) == ({"n": 1}, 4)
+    assert (value.free, value.total, value.stock) == ({"n": 1}, 4, 6)
     assert cart.parcel.get() == Parcel(2.5, ["fragile"])
     assert cart.worst.get() == (1.5, "a")
     assert list(cart.colours) == [Colour.RED]
