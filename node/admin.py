@@ -24,8 +24,16 @@ async def perform(verb: str, arguments: dict[str, Any], status: dict[str, Any], 
     if verb == REMOVE:
         await commit(registry.remove_ops(member.name))
         return {"member": member.name, "state": "removed"}
-    await commit(registry.forget_ops(member))
-    return {"member": member.name, "state": "forgotten", "replicas": sorted(i.hex() for i in member.ids)}
+    is_dead = arguments.get("dead", False)
+    if not isinstance(is_dead, bool):
+        raise TypeError(f"dead: true or false is wanted, not {is_dead!r}")
+    await commit(registry.forget_ops(member, is_dead=is_dead))
+    return {
+        "member": member.name,
+        "state": "forgotten",
+        "replicas": sorted(i.hex() for i in member.ids),
+        "dead": is_dead,
+    }
 
 
 def _member(name: object, status: dict[str, Any]) -> registry.Member:

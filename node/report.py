@@ -33,7 +33,7 @@ def members(replica: Replica) -> list[dict[str, Any]]:
     """The registry, with who is linked now."""
     engine = replica.engine
     linked = {link.peer for link in engine.links.values() if link.hello and not link.closing}
-    sealed = engine.registry.sealed
+    sealed, seals = engine.registry.sealed, engine.registry.seals
     return [
         {
             "name": m.name,
@@ -43,6 +43,7 @@ def members(replica: Replica) -> list[dict[str, Any]]:
             "state": _member_state(m.is_forgotten, m.is_removed, m.replica, replica.replica, linked),
             "old_replicas": sorted(i.hex() for i in m.ids if i != m.replica),
             "sealed": sorted(i.hex() for i in m.ids if i in sealed),
+            "dead": any(i in seals and seals[i].is_dead for i in m.ids),
         }
         for m in sorted(engine.registry.members.values(), key=lambda m: m.name)
     ]

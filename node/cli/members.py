@@ -50,21 +50,33 @@ def remove_member(where: tuple[str, float, bool], name: str, yes: bool) -> None:
 
 @members.command("forget")
 @click.argument("name")
+@click.option(
+    "--dead", is_flag=True, help="The node is dead for good: what is locked for it may be inherited."
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
-def forget_member(where: tuple[str, float, bool], name: str, yes: bool) -> None:
-    """End the member NAME for good: it cannot come back, and what it alone held is lost."""
-    _ask(where, "members.forget", name, f"Forget {name}? What it alone holds is lost, for good.", yes)
+def forget_member(where: tuple[str, float, bool], name: str, dead: bool, yes: bool) -> None:
+    """End the member NAME for good: it cannot come back, and what it alone held is lost.
+
+    With --dead, also of one that is forgotten already, you confirm that its node will never run again. Only then
+    do others inherit what belonged to it, like the rights that it held of a bounded counter.
+    """
+    question = f"Forget {name}? What it alone holds is lost, for good."
+    if dead:
+        question += " And it is dead: nobody will ever start its node again?"
+    _ask(where, "members.forget", name, question, yes, dead=dead)
 
 
-def _ask(where: tuple[str, float, bool], verb: str, name: str, question: str, yes: bool) -> None:
+def _ask(
+    where: tuple[str, float, bool], verb: str, name: str, question: str, yes: bool, **more: object
+) -> None:
     at, timeout, as_json = where
     with node_at(at, timeout) as client:
         if name not in {member["name"] for member in client.status()["members"]}:
             not_found(f"member {name}")
         if not yes:
             click.confirm(question, abort=True, err=True)
-        done = client.admin(verb, name=name)
+        done = client.admin(verb, name=name, **more)
     if as_json:
         show.print_json(done)
 

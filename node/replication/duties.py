@@ -12,6 +12,7 @@ from gossamer.crdt import Vector
 from ..backend import Op
 from . import limits, registry, stability
 from .registry import SYSTEM
+from .seals import Answer, Seal
 from .state import State
 from .view import Draft
 
@@ -53,10 +54,9 @@ class Duties:
         return stability.stable(state, ids)
 
     def may_return(self) -> frozenset[bytes]:
-        """Replicas that do not count for stability and may yet come back with writes that nobody has seen."""
-        return frozenset(
-            (self._engine.registry.removed | self._engine.registry.old) - self._engine.registry.sealed
-        )
+        """Replicas that do not count for stability, and of which there may yet be writes that nobody has seen."""
+        reg = self._engine.registry
+        return frozenset((reg.removed | reg.old | reg.sealed) - reg.closed)
 
     def due(self, states: dict[str, State], now: float) -> list[Op]:
         """What this node must write into ``$system`` now: its registration, silence votes, answers for seals."""
@@ -74,12 +74,26 @@ class Duties:
         if not states[SYSTEM].is_whole:
             return ops  # half a registry would make old ids of current ones
         for replica in sorted(reg.old - reg.sealed):
-            seal = reg.seals.get(replica, registry.Seal(replica))
+            seal = reg.seals.get(replica, Seal(replica))
             heard = self._engine.heard.setdefault(replica, now)
             if me.name not in seal.silent and now - heard >= limits.SILENCE_S:
                 ops += registry.silent_ops(me.name, replica)
         for replica, seal in sorted(reg.seals.items()):
-            if reg.is_agreed(seal) and me.name not in seal.answers and replica != me.replica:
-                has = {ks: state.delivered.intervals(replica) for ks, state in states.items()}
-                ops += registry.answer_ops(me.name, replica, has)
+            if reg.is_agreed(seal) and replica != me.replica:
+                ops += self._seal(seal, states)
         return ops
+
+    def _seal(self, seal: Seal, states: dict[str, State]) -> list[Op]:
+        """Answer for a seal, once it is settled only if we have not; or write down what all have agreed on."""
+        me, reg = self._engine.identity, self._engine.registry
+        remaining = {m.name for m in reg.remaining}
+        mine = seal.answers.get(me.name, Answer())
+        if seal.settled is None or not mine.view:
+            has = {ks: state.delivered.intervals(seal.replica) for ks, state in states.items()}
+            answer = seal.answer_of(me.name, me.replica, remaining, reg.naming(seal.replica), has)
+            if not answer.says_same(mine):
+                return registry.answer_ops(me.name, seal.replica, answer)
+        settled = seal.agreed()
+        if seal.settled is not None or settled is None or not remaining <= set(seal.answers):
+            return []
+        return registry.settle_ops(seal.replica, settled)

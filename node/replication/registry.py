@@ -8,22 +8,26 @@
                           /set:keyspaces         what it hosts
                           /flag:removed          it does not count for stability
     map:seals/map:<id>/flag:forgotten            an operator forgot the member: seal without waiting
+                      /flag:dead                 an operator confirmed that the node is dead for good
                       /set:silent                members that agree that the id has been silent
-                      /map:answers/register:<member>   keyspace -> what that member has of the id
+                      /map:answers/register:<member>   what that member says of the id
+                      /min_register:settled      what the members agreed on: the seal has taken effect
 
-A seal takes effect when every remaining member has answered; it is the union of the answers.
+`seals` says how the members agree, and on what.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from gossamer.crdt import MalformedError, Vector, path, type_at, vector
+from gossamer.crdt import path, type_at
 
 from ..backend import Op, make_op
+from . import seals
+from .seals import Answer, Seal, Settlement, id_of
 from .view import View
 
 SYSTEM = "$system"
@@ -41,23 +45,6 @@ class Member:
     keyspaces: set[str] = field(default_factory=set)
     is_removed: bool = False
     is_forgotten: bool = False
-
-
-@dataclass
-class Seal:
-    """What is known of the end of one replica id."""
-
-    replica: bytes
-    is_forgotten: bool = False
-    silent: set[str] = field(default_factory=set)
-    answers: dict[str, dict[str, vector.Intervals]] = field(default_factory=dict)
-
-    def bound(self, keyspace: str) -> Vector:
-        """The union of the answers, which is all that there will ever be of this id."""
-        out = Vector()
-        for answer in self.answers.values():
-            out.update(Vector({self.replica: answer.get(keyspace, ())}))
-        return out
 
 
 @dataclass
@@ -90,19 +77,28 @@ class Registry:
 
     @cached_property
     def sealed(self) -> set[bytes]:
-        """Replica ids whose seal has taken effect: every remaining member has answered."""
-        needed = {m.name for m in self.remaining}
-        return {r for r, seal in self.seals.items() if seal.answers and needed <= set(seal.answers)}
+        """Replica ids whose seal has taken effect: the members have agreed, and it is written down."""
+        return {r for r, seal in self.seals.items() if seal.settled is not None}
+
+    @cached_property
+    def closed(self) -> set[bytes]:
+        """Sealed ids of which nobody can bring more: removed members, who may come back, have answered as well."""
+        answering = {m.name for m in self.members.values() if m.replica and not m.is_forgotten}
+        return {r for r in self.sealed if answering <= set(self.seals[r].answers)}
 
     @cached_property
     def ending(self) -> set[bytes]:
         """Replica ids that are sealed, or about to be: their hello is refused everywhere."""
-        return {r for r, s in self.seals.items() if s.is_forgotten or s.answers or self.is_agreed(s)}
+        return {r for r, s in self.seals.items() if self.is_agreed(s)}
 
     def is_agreed(self, seal: Seal) -> bool:
-        """Every remaining member has found the id silent, or an operator forgot it."""
+        """Every remaining member has found the id silent, or an operator forgot it; one who answers saw that."""
         needed = {m.name for m in self.remaining}
-        return seal.is_forgotten or (bool(needed) and needed <= seal.silent)
+        return seal.is_forgotten or bool(seal.answers) or (bool(needed) and needed <= seal.silent)
+
+    def naming(self, replica: bytes) -> bytes | None:
+        """The lowest current id of the members that name a replica id as an old one of theirs."""
+        return min((m.replica for m in self.members.values() if replica in m.ids - {m.replica}), default=None)
 
     @cached_property
     def heirs(self) -> dict[bytes, bytes]:
@@ -111,8 +107,38 @@ class Registry:
         return {replica: heir for replica, heir in found.items() if heir is not None}
 
     def heir(self, replica: bytes) -> bytes | None:
-        """The one heir of a sealed id: the lowest current id of the members that name it as theirs."""
-        return min((m.replica for m in self.members.values() if replica in m.ids - {m.replica}), default=None)
+        """The one heir of an id that is closed: whom its rights belong to. None while they are locked.
+
+        An id that nobody names as an old one has an heir only once an operator has confirmed that its node is dead.
+        """
+        seal = self.seals.get(replica)
+        if replica not in self.closed or seal is None or seal.settled is None:
+            return None
+        return seal.settled.heir or (seal.settled.lowest if seal.is_dead else None) or None
+
+    def estate(self, replica: bytes) -> frozenset[bytes]:
+        """The replica id itself and every id whose heir it is; an heir that has one itself passes on all it has."""
+        return self._estates.get(replica, frozenset((replica,)))
+
+    @cached_property
+    def _estates(self) -> dict[bytes, frozenset[bytes]]:
+        found: dict[bytes, set[bytes]] = {}
+        for closed in self.closed:
+            for owner in _chain(closed, self.heir):
+                found.setdefault(owner, {owner}).add(closed)
+        return {owner: frozenset(ids) for owner, ids in found.items()}
+
+    def executor(self, replica: bytes) -> bytes:
+        """Who finishes what a replica id has begun: the id itself until it is sealed, then its heir.
+
+        For what must be finished by someone, and may be by anyone: without an heir it is the lowest member that
+        answered, without a word from an operator.
+        """
+        return _chain(replica, self._successor)[-1]
+
+    def _successor(self, replica: bytes) -> bytes | None:
+        settled = self.seals[replica].settled if replica in self.sealed else None
+        return (settled.heir or settled.lowest or None) if settled else None
 
     def member_of(self, replica: bytes) -> Member | None:
         """The member that has, or had, a replica id."""
@@ -128,12 +154,20 @@ def read(view: View) -> Registry:
             name = components[1][1]
             _read_member(registry.members.setdefault(name, Member(name)), components[2:], value)
     for components, value in _live(view, "map:seals"):
-        replica = _id(components[1][1]) if len(components) > 2 else b""
+        replica = id_of(components[1][1]) if len(components) > 2 else b""
         if replica:
             _read_seal(registry.seals.setdefault(replica, Seal(replica)), components[2:], value)
     for member in registry.members.values():
         member.is_forgotten = any(s.is_forgotten and s.replica in member.ids for s in registry.seals.values())
     return registry
+
+
+def _chain(replica: bytes, after: Callable[[bytes], bytes | None]) -> list[bytes]:
+    """A replica id and those that come after it, each once: two members may name each other's ids."""
+    chain = [replica]
+    while (following := after(chain[-1])) is not None and following not in chain:
+        chain.append(following)
+    return chain
 
 
 def _live(view: View, prefix_text: str) -> Iterator[tuple[path.Path, Any]]:
@@ -147,13 +181,13 @@ def _live(view: View, prefix_text: str) -> Iterator[tuple[path.Path, Any]]:
 def _read_member(member: Member, rest: path.Path, value: Any) -> None:
     match rest:
         case (("register", "replica"),):
-            member.replica = _id(value)
+            member.replica = id_of(value)
         case (("register", "address"),):
             member.address = value if isinstance(value, str) else ""
         case (("flag", "removed"),):
             member.is_removed = value
         case (("set", "ids"), ("str", text)):
-            member.ids.add(_id(text))
+            member.ids.add(id_of(text))
         case (("set", "keyspaces"), ("str", text)):
             member.keyspaces.add(text)
 
@@ -164,23 +198,12 @@ def _read_seal(seal: Seal, rest: path.Path, value: Any) -> None:
             seal.is_forgotten = value
         case (("set", "silent"), ("str", name)):
             seal.silent.add(name)
+        case (("flag", "dead"),):
+            seal.is_dead = value
         case (("map", "answers"), ("register", name)) if isinstance(value, dict):
-            seal.answers[name] = {ks: _intervals(flat) for ks, flat in value.items()}
-
-
-def _id(text: object) -> bytes:
-    try:
-        raw = bytes.fromhex(text) if isinstance(text, str) else b""
-    except ValueError:
-        return b""
-    return raw if len(raw) == 8 else b""
-
-
-def _intervals(flat: object) -> vector.Intervals:
-    try:
-        return Vector.of_flat([bytes(8), flat]).intervals(bytes(8)) if flat else ()
-    except MalformedError:
-        return ()
+            seal.answers[name] = seals.of_value(value)
+        case (("min_register", "settled"),):
+            seal.settled = seals.settled_of(value)
 
 
 def _at(*components: tuple[str, Any]) -> bytes:
@@ -223,11 +246,13 @@ def remove_ops(name: str) -> list[Op]:
     return [make_op(_at(("map", "members"), ("map", name), ("flag", "removed")), "enable")]
 
 
-def forget_ops(member: Member) -> list[Op]:
-    """Begin the seal of every id of a member. Final."""
+def forget_ops(member: Member, *, is_dead: bool = False) -> list[Op]:
+    """Begin the seal of every id of a member. Final. ``is_dead``: its node is dead for good, so it can be inherited."""
+    flags = ("forgotten", "dead") if is_dead else ("forgotten",)
     return [
-        make_op(_at(("map", "seals"), ("map", i.hex()), ("flag", "forgotten")), "enable")
+        make_op(_at(("map", "seals"), ("map", i.hex()), ("flag", flag)), "enable")
         for i in sorted(member.ids | ({member.replica} if member.replica else set()))
+        for flag in flags
     ]
 
 
@@ -236,13 +261,13 @@ def silent_ops(name: str, replica: bytes) -> list[Op]:
     return [make_op(_at(("map", "seals"), ("map", replica.hex()), ("set", "silent"), ("str", name)), "add")]
 
 
-def answer_ops(name: str, replica: bytes, has: dict[str, vector.Intervals]) -> list[Op]:
-    """Answer, as member ``name``, with all it has of a replica id, keyspace by keyspace."""
-    flat = {ks: _flat(intervals) for ks, intervals in sorted(has.items())}
+def answer_ops(name: str, replica: bytes, answer: Answer) -> list[Op]:
+    """Answer, as member ``name``, about a replica id."""
     where = _at(("map", "seals"), ("map", replica.hex()), ("map", "answers"), ("register", name))
-    return [make_op(where, "set", (flat,))]
+    return [make_op(where, "set", (seals.to_value(answer),))]
 
 
-def _flat(intervals: vector.Intervals) -> Any:
-    flat = Vector({bytes(8): intervals}).flat()
-    return flat[1] if flat else []
+def settle_ops(replica: bytes, settled: Settlement) -> list[Op]:
+    """Write down what the members agreed on: the seal takes effect."""
+    where = _at(("map", "seals"), ("map", replica.hex()), ("min_register", "settled"))
+    return [make_op(where, "set", ([settled.heir.hex(), settled.lowest.hex()],))]

@@ -11,6 +11,7 @@ from gossamer.crdt import Vector, vector
 from gossamer.replication import batch, registry
 from gossamer.replication.receiving import Receiver
 from gossamer.replication.registry import SYSTEM
+from gossamer.replication.seals import Answer
 from gossamer.simulation import SimulatedNode
 from gossamer.turns import Write
 from tests.simulation.script import Script, script
@@ -200,7 +201,7 @@ def sealed_here(mutate: Callable[[], None]) -> None:
     with bench() as found:
         gone = registry.Member("gone", THIRD, {THIRD})
         found.turn(Write(SYSTEM, registry.forget_ops(gone)))
-        found.turn(Write(SYSTEM, registry.answer_ops("me", THIRD, {"default": (1, 1)})))
+        found.turn(Write(SYSTEM, registry.answer_ops("me", THIRD, Answer({"default": (1, 1)}))))
         beyond = {at("register:r"): register("x", 2, THIRD), at("register:own"): register("y", 1, PEER)}
         more = Vector({THIRD: (1, 2), PEER: (1, 3)})
         mutate()
@@ -209,7 +210,7 @@ def sealed_here(mutate: Callable[[], None]) -> None:
         assert THIRD.hex() in found.closed.pop(HOSTILE_LINK)
         assert found.held() == before, "refused whole"
 
-        found.turn(Write(SYSTEM, registry.answer_ops("hostile", THIRD, {"default": (1, 2)})))
+        found.turn(Write(SYSTEM, registry.answer_ops("hostile", THIRD, Answer({"default": (1, 2)}))))
         found.connect(HOSTILE_LINK, PEER, "hostile", fingerprint=b"y" * 8)
         found.open(HOSTILE_LINK, more)
         found.say(HOSTILE_LINK, batch_of(beyond))
@@ -229,7 +230,7 @@ def test_without_the_check_of_seals_it_would_be_taken(monkeypatch: pytest.Monkey
 def test_a_claim_beyond_the_answers_is_refused() -> None:
     with bench() as found:
         found.turn(Write(SYSTEM, registry.forget_ops(registry.Member("gone", THIRD, {THIRD}))))
-        found.turn(Write(SYSTEM, registry.answer_ops("me", THIRD, {})))
+        found.turn(Write(SYSTEM, registry.answer_ops("me", THIRD, Answer())))
         found.say(HOSTILE_LINK, batch_of({}, upto(1, THIRD), claim=True))
         assert THIRD.hex() in found.closed[HOSTILE_LINK]
         assert found.replica.state("default").delivered == upto(1, ME)

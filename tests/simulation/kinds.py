@@ -8,6 +8,7 @@ stay what they were.
 from __future__ import annotations
 
 from .changing import Changing
+from .heirs import HeirSchedule
 from .schedule import Schedule
 
-KINDS: dict[str, type[Schedule]] = {"core": Schedule, "changing": Changing}
+KINDS: dict[str, type[Schedule]] = {"core": Schedule, "changing": Changing, "heirs": HeirSchedule}
