@@ -102,8 +102,8 @@ class Registry:
 
     @cached_property
     def heirs(self) -> dict[bytes, bytes]:
-        """Sealed id -> the id that has its rights of bounded counters. Those of a forgotten member have no heir."""
-        found = {r: self.heir(r) for r in self.sealed if not self.seals[r].is_forgotten}
+        """Closed id -> the id that has its rights."""
+        found = {r: self.heir(r) for r in self.closed}
         return {replica: heir for replica, heir in found.items() if heir is not None}
 
     def heir(self, replica: bytes) -> bytes | None:
@@ -123,7 +123,7 @@ class Registry:
     @cached_property
     def _estates(self) -> dict[bytes, frozenset[bytes]]:
         found: dict[bytes, set[bytes]] = {}
-        for closed in self.closed:
+        for closed in self.heirs:
             for owner in _chain(closed, self.heir):
                 found.setdefault(owner, {owner}).add(closed)
         return {owner: frozenset(ids) for owner, ids in found.items()}
