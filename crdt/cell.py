@@ -141,7 +141,39 @@ def join(a: Cell, b: Cell) -> Cell:
     live += [e for e in b.live if e.seq > seen_a.get(e.replica, 0)]
     in_b = {e.replica: e for e in b.live}
     live += [_same_dot(e, in_b[e.replica]) for e in a.live if _is_in(e, in_b)]
-    return make(live, _latest(a.dead, b.dead))
+    dead = _latest(a.dead, b.dead)
+    doubted = _doubted(a, b) if _has_generations(a) or _has_generations(b) else ()
+    if doubted:
+        live = [Entry(e.replica, e.seq, e.payload, 0, e.others) if e.replica in doubted else e for e in live]
+        dead = [Dead(d.replica, d.seq) if d.replica in doubted else d for d in dead]
+    return make(live, dead)
+
+
+def _has_generations(cell: Cell) -> bool:
+    for entry in cell.live:
+        if entry.generation:
+            return True
+    return any(dead.generation for dead in cell.dead)
+
+
+def _doubted(a: Cell, b: Cell) -> set[bytes]:
+    """Replicas of which two cells tell what one replica cannot have done.
+
+    It begins a generation when the one before is over. So below its newest dot here, what was seen of another
+    generation is older than this one; else two of them wrote under one id. Which floors would apply is then a
+    question of who is met first, and so none does: the newest dot has no generation any more. Without this the
+    join is not associative.
+    """
+    told: dict[bytes, list[tuple[int, int]]] = {}
+    parts: tuple[Entry | Dead, ...] = (*a.live, *b.live, *a.dead, *b.dead)
+    for part in parts:
+        told.setdefault(part.replica, []).append((part.seq, part.generation))
+    return {replica for replica, of_one in told.items() if len(of_one) > 1 and _contradict(of_one)}
+
+
+def _contradict(told: list[tuple[int, int]]) -> bool:
+    _, newest = max(told)
+    return newest > 0 and any(seq >= newest and generation != newest for seq, generation in told)
 
 
 def _is_in(entry: Entry, entries: dict[bytes, Entry]) -> bool:
@@ -161,14 +193,14 @@ def _latest(a: tuple[Dead, ...], b: tuple[Dead, ...]) -> Collection[Dead]:
 
 
 def _same_dot(a: Entry, b: Entry) -> Entry:
-    """One dot should be one payload; rivals are kept apart, in an order that every replica finds alike."""
+    """One dot should be one payload; rivals are kept apart, in an order that every replica finds alike.
+
+    If their generations differ, neither stands: see `_doubted`.
+    """
     if a == b:
         return a
-    first, second = sorted((a, b), key=lambda e: (e.generation, e.payload))
-    rivals = {*first.others, *second.others, second.payload}
-    if (first.generation, first.payload) == (second.generation, second.payload):
-        rivals = {*first.others, *second.others}
-    return Entry(first.replica, first.seq, first.payload, first.generation, tuple(sorted(rivals)))
+    first, *rivals = sorted({a.payload, *a.others, b.payload, *b.others})
+    return Entry(a.replica, a.seq, first, a.generation, tuple(rivals))
 
 
 def without(cell: Cell, is_dead: Callable[[Entry], bool]) -> Cell:

@@ -6,9 +6,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from gossamer.crdt import Cell
+from gossamer.crdt import Cell, codec
 
-from .harness import Copy, World
+from .harness import Copy, World, copies
 from .specs import SPECS
 
 Step = tuple[Any, ...]
@@ -58,15 +58,14 @@ def quarantined(draw: st.DrawFn, kind: str) -> list[list[Cell]]:
     """As `reachable`, but the first replica's directory was copied twice and all three went on under one id.
 
     First the cells of these three, then those of the two others. The three do not hear of each other: a node
-    that does, takes a new identity. Nor does a counter's reset fall on them: two generations under one dot are
-    for the digest to find, not for the join to get right.
+    that does, takes a new identity. A counter's reset may fall on any of them, so that one of them begins a
+    generation where another goes on in the old one, under the same dot or under dots that cross.
     """
     world = World(kind).run(draw(schedules(kind, 6)))
     original, *others = world.copies
     twins = [Copy(kind, original.replica, original.cell, original.seen, original.seq) for _ in range(2)]
-    own = [write for write in SPECS[kind].writes if kind != "counter" or write[0] == "add"]
     for copy in (original, *twins):
-        for method, args in draw(st.lists(st.sampled_from(own), min_size=1, max_size=2)):
+        for method, args in draw(st.lists(st.sampled_from(SPECS[kind].writes), min_size=1, max_size=3)):
             copy.write(method, *args, now=draw(NOW))
     for at, source in draw(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 4)), max_size=6)):
         others[at].take([original, *twins, *others][source])
@@ -74,3 +73,22 @@ def quarantined(draw: st.DrawFn, kind: str) -> list[list[Cell]]:
             method, args = draw(st.sampled_from(SPECS[kind].writes))
             others[at].write(method, *args, now=draw(NOW))
     return [[state for state, _ in copy.past] for copy in (original, *twins, *others)]
+
+
+@st.composite
+def rival_generations(draw: st.DrawFn) -> list[Cell]:
+    """Counters of a replica whose directory was copied, and of another that meets both: adds, resets and merges.
+
+    One of the two goes on in the generation that the other has ended, and the third leaves floors of both.
+    """
+    original, other = copies("counter")
+    original.write("add", 1)
+    twin = Copy("counter", original.replica, original.cell, original.seen, original.seq)
+    three = (original, twin, other)
+    steps = st.tuples(st.integers(0, 2), st.sampled_from(("add", "add", "reset", "take")), st.integers(0, 1))
+    for at, verb, source in draw(st.lists(steps, min_size=4, max_size=12)):
+        if verb != "take":
+            three[at].write(verb, *((1,) if verb == "add" else ()))
+        else:
+            other.take(three[source])
+    return sorted({state for copy in three for state, _ in copy.past}, key=codec.encode)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from gossamer.crdt import EMPTY, TYPES, Cell, codec, join
+from gossamer.crdt import EMPTY, TYPES, Cell, Dead, Entry, codec, join
 
 from .harness import Copy, World
 from .specs import SPECS
-from .strategies import quarantined, reachable, schedules
+from .strategies import quarantined, reachable, rival_generations, schedules
 
 KINDS = sorted(SPECS)
 SUPERSEDING = {
@@ -45,6 +47,27 @@ def test_laws_where_one_dot_has_two_payloads(kind: str, data: st.DataObject) -> 
     c = st.one_of(st.just(third[-1]), *map(st.sampled_from, (third, *others)))
     check_laws(original[-1], twin[-1], data.draw(c))
     check_laws(data.draw(st.sampled_from(original)), data.draw(st.sampled_from(twin)), data.draw(c))
+
+
+R = b"\x01" * 8
+OLD_FLOOR = Cell((), (Dead(R, 2, 1, b"\x01"),))
+IN_THE_OLD, IN_A_NEW = Cell((Entry(R, 3, b"\x03", 1),)), Cell((Entry(R, 3, b"\x01", 3),))
+LATER_IN_THE_OLD, NEW_FLOOR = Cell((Entry(R, 7, b"\x07", 1),)), Cell((), (Dead(R, 5, 4, b"\x02"),))
+
+
+@given(rival_generations())
+@example([OLD_FLOOR, IN_THE_OLD, IN_A_NEW]).via("an old floor came back once the new generation had gone")
+@example([OLD_FLOOR, LATER_IN_THE_OLD, NEW_FLOOR]).via("the same, under dots that cross")
+def test_laws_where_one_replica_is_in_two_generations(cells: list[Cell]) -> None:
+    for a, b, c in product(cells, repeat=3):
+        check_laws(a, b, c)
+
+
+def test_where_generations_rival_no_floor_applies_and_both_payloads_show() -> None:
+    met = join(join(OLD_FLOOR, IN_THE_OLD), IN_A_NEW)
+    assert met == Cell((Entry(R, 3, b"\x01", 0, (b"\x03",)),))
+    assert codec.decode(codec.encode(met)) == met
+    assert codec.of_shape([[[R, 3, b"\x01", 0, [b"\x03"]]]], codec.by_eight_bytes) == met
 
 
 @pytest.mark.parametrize("kind", KINDS)
