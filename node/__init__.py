@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .documents import Document, MapOf, field
 from .errors import (
@@ -52,11 +52,13 @@ from .handles import (
 )
 from .limits import LinkTiming
 from .node import Node, aopen, open
+from .tls import TLS
 
 if TYPE_CHECKING:
     from .rpc import Client
 
 __all__ = [
+    "TLS",
     "BoundedCounter",
     "Closed",
     "Conflicted",
@@ -103,11 +105,12 @@ __all__ = [
 ]
 
 
-def connect(target: str, timeout: float = 5.0) -> Client:
+def connect(target: str, timeout: float = 5.0, tls: TLS | dict[str, Any] | None = None) -> Client:
     """A client of the node at ``target``, ``host:port``, with a node's handles.
 
-    Each call waits up to ``timeout`` seconds. The connection is made by the first one.
+    Each call waits up to ``timeout`` seconds. The connection is made by the first one. ``tls`` says where the client's
+    certificate is, for a node that has one.
     """
     from . import rpc  # grpc takes longer to import than all the rest
 
-    return rpc.connect(target, timeout)
+    return rpc.connect(target, timeout, tls)

@@ -8,7 +8,9 @@ from typing import Any
 
 import msgspec
 
+from . import tls
 from .limits import LinkTiming
+from .tls import TLS
 
 DURABILITIES = ("commit", "relaxed")
 NAME_BYTES_MAX = 200
@@ -39,6 +41,8 @@ class NodeConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Heartbeats and redialing."""
     documents: tuple[type, ...] = ()
     """Document classes to bind in the default keyspace when the node is opened."""
+    tls: TLS | None = None
+    """Certificates. None: nothing is encrypted, and whoever reaches the port may do everything."""
     seed: int | None = None
     """Of the node's random numbers, which spread retries. None: from the system."""
 
@@ -69,6 +73,8 @@ def of(data: str | os.PathLike[str], **given: Any) -> NodeConfig:
         raise ValueError(f"durability: {config.durability!r} is not one of {', '.join(DURABILITIES)}")
     if not isinstance(config.timing, LinkTiming):
         raise TypeError(f"timing: a LinkTiming is wanted, not {type(config.timing).__name__}")
+    if config.tls is not None:
+        tls.check_name(config.name)
     return config
 
 
@@ -92,6 +98,8 @@ def _path_like(data: str | os.PathLike[str]) -> str:
 
 
 def _tupled(name: str, value: Any) -> Any:
+    if name == "tls":
+        return tls.of(value)
     if name not in ("peers", "keyspaces", "documents"):
         return value
     if isinstance(value, str):

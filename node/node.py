@@ -26,6 +26,7 @@ from .handles.keyspace import DEFAULT
 from .limits import LinkTiming
 from .local import LocalBackend
 from .opening import open_replica
+from .tls import TLS
 from .turns import Core, Effect, Instant
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Settings(TypedDict, total=False):
     advertise: str | None
     timing: LinkTiming
     documents: Sequence[type[Document[Any]]]
+    tls: TLS | dict[str, str | PathLike[str]] | None
     seed: int | None
 
 
@@ -121,6 +123,8 @@ class Node(Keyspace):
                     rng=Random(self._config.seed),
                     addresses=self._to_dial,
                     wants=self._local.core.wants,
+                    name_at=self._local.core.name_at,
+                    tls=self._config.tls,
                 )
                 self._shell = shell  # before the first link, whose first message must find it
                 try:

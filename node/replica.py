@@ -176,7 +176,7 @@ class Replica:
             case Received():
                 self.engine.receive(drafts, one.link, one.body, now.mono)
             case Connected():
-                self.engine.connect(one.link, one.dialed, now.mono)
+                self.engine.connect(one.link, one.dialed, now.mono, one.vouched)
             case Disconnected():
                 self.engine.disconnect(one.link)
             case Tick():
@@ -295,6 +295,11 @@ class Replica:
         me = self.engine.identity
         members = self.engine.registry.remaining
         return sorted({m.address for m in members if m.address and m.name != me.name})
+
+    def name_at(self, address: str) -> str | None:
+        """The name of the member at an address: as it is registered, or as it called itself when it was dialed."""
+        registered = [m.name for m in self.engine.registry.remaining if m.address == address]
+        return registered[0] if registered else self.engine.claimed.get(address)
 
     def wants(self, address: str) -> bool:
         """Whether dialing an address would help: not if it is this node, or a peer that is linked already."""

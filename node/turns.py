@@ -55,6 +55,8 @@ class Connected(NamedTuple):
 
     link: int
     dialed: str | None
+    vouched: frozenset[str] | None = None
+    """The member names that the peer's certificate vouches for; None: there is no TLS, and any name is taken."""
 
 
 class Received(NamedTuple):
@@ -112,6 +114,9 @@ class Core(Protocol):
 
     def addresses(self) -> list[str]:
         """Members' addresses to dial, beside the configured ones. Writer thread."""
+
+    def name_at(self, address: str) -> str | None:
+        """The name of the member there, as far as it is known. Writer thread."""
 
     def wants(self, address: str) -> bool:
         """Whether dialing an address would help: not if it is this node, or a peer linked already. Writer thread."""

@@ -7,6 +7,7 @@ import os
 import click
 
 from .cells import add, get, ls, remove, set_
+from .certs import certs
 from .demo import demo
 from .documents import documents
 from .exits import Commands
@@ -59,6 +60,7 @@ for command in (
     restore,
     verify,
     compact,
+    certs,
     export,
     import_,
 ):

@@ -21,12 +21,46 @@ if TYPE_CHECKING:
 AT = "127.0.0.1:7400"
 """Where a node listens unless told otherwise, and where commands look for one."""
 
+META = "gossamer.tls"
+TLS_FILES = ("tls_ca", "tls_certificate", "tls_key")
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+def tls_of(*files: str | None) -> dict[str, str | None] | None:
+    """The three files of TLS, if any was named. `ValueError` names one that is missing."""
+    if not any(files):
+        return None
+    for name, file in zip(TLS_FILES, files, strict=True):
+        if not file:
+            raise ValueError(f"{name}: with TLS all of {', '.join(TLS_FILES)} are needed")
+    return {name.removeprefix("tls_"): file for name, file in zip(TLS_FILES, files, strict=True)}
+
+
+def _keep(ctx: click.Context, option: click.Parameter, value: str | None) -> None:
+    """The value goes to `node_at` by way of the context, past the command, which has no use for it."""
+    ctx.meta[f"{META}.{option.name}"] = value
+
+
+def _tls_option(name: str, text: str) -> Callable[[F], F]:
+    return click.option(
+        f"--{name.replace('_', '-')}",
+        name,
+        metavar="FILE",
+        envvar=f"GOSSAMER_{name.upper()}",
+        show_envvar=True,
+        expose_value=False,
+        callback=_keep,
+        help=text,
+    )
+
+
 def at_node(command: F) -> F:
-    """``--at``, ``--timeout`` and ``--json``: for a command that talks to a running node."""
+    """``--at``, ``--timeout``, ``--json`` and those of TLS: for a command that talks to a running node."""
     for option in (
+        _tls_option("tls_key", "PEM: its key."),
+        _tls_option("tls_certificate", "PEM: a certificate for this client."),
+        _tls_option("tls_ca", "PEM: the authority of the node's certificate."),
         click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs."),
         click.option(
             "--timeout",
@@ -59,7 +93,10 @@ def in_keyspace(command: F) -> F:
 @contextmanager
 def node_at(at: str, timeout: float) -> Iterator[Client]:
     """A client of the node at ``at``. A wrong value, found here or there, is wrong usage."""
-    with as_usage(), connect(check_address(at, "--at"), timeout) as client:
+    kept = click.get_current_context().meta
+    with as_usage():
+        tls = tls_of(*(kept.get(f"{META}.{name}") for name in TLS_FILES))
+    with as_usage(), connect(check_address(at, "--at"), timeout, tls) as client:
         try:
             yield client
         except Unreachable as error:

@@ -37,6 +37,9 @@ def settings_options(command: F) -> F:
             click.option("--peer", "peers", multiple=True, metavar=address, help="A node to dial."),
             click.option("--name", help="The member's name. [its address]"),
             click.option("--cluster", metavar="NAME", help="Other clusters' nodes are refused. [default]"),
+            click.option("--tls-ca", metavar="FILE", help="PEM: the authority of everyone's certificates."),
+            click.option("--tls-certificate", metavar="FILE", help="PEM: this node's certificate."),
+            click.option("--tls-key", metavar="FILE", help="PEM: its key."),
             click.option("--keyspace", "keyspaces", multiple=True, metavar="NAME", help="One more to host."),
             click.option(
                 "--durability",
@@ -61,8 +64,8 @@ def settings_options(command: F) -> F:
 
 
 EPILOG = (
-    "Each setting can also stand in the file (data, listen, advertise, peers, name, cluster, keyspaces, "
-    "durability, log_json, log_level, and a table timing) or in the environment (GOSSAMER_LISTEN and so on; "
+    "Each setting can also stand in the file (data, listen, advertise, peers, name, cluster, keyspaces, tls_ca, "
+    "tls_certificate, tls_key, durability, log_json, log_level, and a table timing) or in the environment (GOSSAMER_LISTEN and so on; "
     "lists with commas). Arguments come before the environment, and that before the file."
 )
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import msgspec
 
 from ..limits import LinkTiming
-from .options import AT
+from .options import AT, TLS_FILES, tls_of
 
 PREFIX = "GOSSAMER_"
 _LISTS = ("peers", "keyspaces")
@@ -42,6 +42,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Nodes of another cluster's name are refused."""
     keyspaces: tuple[str, ...] = ()
     """Keyspaces to host beside the default one."""
+    tls_ca: str | None = None
+    """A PEM file: the authority whose certificates are accepted. With it go ``tls_certificate`` and ``tls_key``."""
+    tls_certificate: str | None = None
+    """A PEM file: this node's certificate, made out to its name and its host."""
+    tls_key: str | None = None
+    """A PEM file: the key of the certificate."""
     durability: Literal["commit", "relaxed"] = "commit"
     """``commit``: an acknowledged write survives power loss; ``relaxed``: a crash of the process."""
     timing: LinkTiming = LinkTiming()
@@ -53,8 +59,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def for_node(self) -> dict[str, Any]:
         """The arguments of `gossamer.open`, but for the directory."""
-        here = ("data", "log_json", "log_level")
-        return {name: getattr(self, name) for name in self.__struct_fields__ if name not in here}
+        here = ("data", "log_json", "log_level", *TLS_FILES)
+        given = {name: getattr(self, name) for name in self.__struct_fields__ if name not in here}
+        return given | {"tls": tls_of(*(getattr(self, name) for name in TLS_FILES))}
 
 
 class Sourced(msgspec.Struct, frozen=True):

@@ -84,6 +84,8 @@ class Engine:
         """Replica id -> when its last link was alive."""
         self.found: dict[str, bytes] = {}
         """Address that was dialed -> the replica id that was found there."""
+        self.claimed: dict[str, str] = {}
+        """Address that was dialed -> the name that the node there called itself by."""
         self._aged: dict[str, tuple[float, Vector, Vector]] = {}
         self.duties = Duties(self)
         self.receiver = Receiver(self)
@@ -94,9 +96,11 @@ class Engine:
 
     # Links
 
-    def connect(self, link_id: int, dialed: str | None, now: float) -> None:
-        """A connection is there; it begins with a hello each way."""
-        link = Link(link_id, dialed, now)
+    def connect(
+        self, link_id: int, dialed: str | None, now: float, vouched: frozenset[str] | None = None
+    ) -> None:
+        """A connection is there; it begins with a hello each way. ``vouched``: names that its certificate is for."""
+        link = Link(link_id, dialed, now, vouched)
         self.links[link_id] = link
         if len(self.links) > limits.LINKS_MAX:
             self.close(link, f"more than {limits.LINKS_MAX} links")

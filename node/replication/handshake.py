@@ -39,6 +39,7 @@ class Handshake:
         link.hello = hello
         if link.dialed is not None:
             self._engine.found[link.dialed] = hello.replica
+            self._engine.claimed[link.dialed] = hello.name
         if hello.version != VERSION:
             return self._engine.refuse(
                 link, "version", f"protocol version {VERSION} is spoken here, not {hello.version}"
@@ -47,6 +48,8 @@ class Handshake:
             return self._engine.refuse(
                 link, "cluster", f"this is cluster {me.cluster!r}, not {hello.cluster!r}"
             )
+        if link.vouched is not None and hello.name not in link.vouched:
+            return self._on_unvouched(link, hello)
         if hello.replica == me.replica:
             return self._on_self(link, hello)
         if hello.replica in self._engine.registry.ending:
@@ -55,6 +58,15 @@ class Handshake:
             return self._engine.refuse(link, "clone", f"another node uses replica {hello.replica.hex()}")
         self._engine.heard[hello.replica] = now
         self._keep_one(link)
+
+    def _on_unvouched(self, link: Link, hello: Hello) -> None:
+        """Whom we dialed for the first time is dialed again, and its certificate then checked for that very name."""
+        if link.dialed is not None and not link.vouched:
+            self._engine.close(
+                link, f"it calls itself {hello.name!r}: its certificate is checked for that next"
+            )
+        else:
+            self._engine.refuse(link, "name", f"the certificate shown is not for the name {hello.name!r}")
 
     def _on_self(self, link: Link, hello: Hello) -> None:
         if hello.fingerprint != self._engine.identity.fingerprint:

@@ -99,6 +99,8 @@ class Link:
     dialed: str | None
     """The address we dialed; None if the peer did."""
     opened_at: float
+    vouched: frozenset[str] | None = None
+    """The names that the peer's certificate vouches for; None: any, as there is none."""
     hello: Hello | None = None
     said_hello: bool = False
     shared: dict[str, Shared] = field(default_factory=dict)

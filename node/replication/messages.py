@@ -150,7 +150,7 @@ class Want(msgspec.Struct, array_like=True, frozen=True, tag=9):
     amount: int
 
 
-REFUSALS = ("version", "cluster", "clone", "forgotten", "rollback")
+REFUSALS = ("version", "cluster", "clone", "forgotten", "rollback", "name")
 
 Message: TypeAlias = Hello | Open | Batch | Ack | Tell | Part | Ask | Refuse | Deflated | Want
 

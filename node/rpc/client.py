@@ -7,14 +7,15 @@ from typing import Any, Self
 
 from ..handles import Keyspace
 from ..limits import CLIENT_TIMEOUT_S
+from ..tls import TLS, of
 from .remote import RemoteBackend
 
 
 class Client(Keyspace):
     """The handles of the remote node's default keyspace. Any thread and any event loop may use it."""
 
-    def __init__(self, target: str, timeout: float) -> None:
-        self._remote = RemoteBackend(target, timeout)
+    def __init__(self, target: str, timeout: float, tls: TLS | None = None) -> None:
+        self._remote = RemoteBackend(target, timeout, tls)
         super().__init__(self._remote)
 
     def __repr__(self) -> str:
@@ -62,8 +63,12 @@ class Client(Keyspace):
         self.close()
 
 
-def connect(target: str, timeout: float = CLIENT_TIMEOUT_S) -> Client:
+def connect(
+    target: str, timeout: float = CLIENT_TIMEOUT_S, tls: TLS | dict[str, Any] | None = None
+) -> Client:
     """A client of the node at ``target``, ``host:port``; each call waits up to ``timeout`` seconds.
+
+    ``tls`` says where its certificate is, for a node that has one; the node's must be valid for the host named here.
 
     The connection is made by the first call: a call raises `Unreachable` if nothing was written, and
     `OutcomeUnknown` if a write was sent and not answered. `ValueError` for a wrong address or timeout.
@@ -72,4 +77,4 @@ def connect(target: str, timeout: float = CLIENT_TIMEOUT_S) -> Client:
         raise TypeError(f"timeout: seconds are wanted, not {type(timeout).__name__}")
     if not 0 < timeout < float("inf"):
         raise ValueError(f"timeout: {timeout} s is not above 0 and finite")
-    return Client(target, timeout)
+    return Client(target, timeout, of(tls))

@@ -17,7 +17,8 @@ import grpc
 from gossamer.proto import replication_pb2_grpc
 
 from ..limits import LinkTiming
-from . import address
+from ..tls import TLS
+from . import address, credentials
 from .links import Links
 
 log = logging.getLogger("gossamer")
@@ -27,10 +28,17 @@ class Dialers:
     """One task for each address. Lives on the loop."""
 
     def __init__(
-        self, links: Links, wanted: Callable[[str], Awaitable[bool]], timing: LinkTiming, rng: Random
+        self,
+        links: Links,
+        wanted: Callable[[str], Awaitable[bool]],
+        name_at: Callable[[str], Awaitable[str | None]],
+        timing: LinkTiming,
+        rng: Random,
+        tls: TLS | None,
     ) -> None:
-        """``wanted`` says whether dialing an address would help just now."""
+        """``wanted`` says whether dialing an address would help just now, ``name_at`` which member should be there."""
         self._links, self._wanted, self._timing, self._rng = links, wanted, timing, rng
+        self._name_at, self._tls = name_at, tls
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def want(self, addresses: Iterable[str]) -> None:
@@ -65,17 +73,28 @@ class Dialers:
 
     async def _attempt(self, to: str) -> str:
         """Dial once, and stay for as long as the link lives; why it ended."""
-        async with grpc.aio.insecure_channel(to, options=address.LINK) as channel:
+        name = None if self._tls is None else await self._name_at(to)
+        vouched = None if self._tls is None else frozenset({name} if name else ())
+        async with self._channel(to, name) as channel:
             call = replication_pb2_grpc.ReplicationStub(channel).Exchange()
             try:
                 await asyncio.wait_for(call.wait_for_connection(), self._timing.connect_s)
-                return await self._links.run(call, dialed=to)
+                return await self._links.run(call, to, vouched)
             except TimeoutError:
                 return f"no answer within {self._timing.connect_s} s"
             except grpc.aio.AioRpcError as error:
                 return f"{error.code().name}: {error.details()}"
             finally:
                 call.cancel()
+
+    def _channel(self, to: str, name: str | None) -> grpc.aio.Channel:
+        if self._tls is None:
+            return grpc.aio.insecure_channel(to, options=address.LINK)
+        # A member's certificate is for its name; of one whose name is not known yet, for its host.
+        named = [(credentials.TARGET_NAME, name)] if name else []
+        return grpc.aio.secure_channel(
+            to, credentials.for_channel(self._tls), options=[*address.LINK, *named]
+        )
 
 
 def backoff(timing: LinkTiming, failures: int, rng: Random) -> float:

@@ -59,9 +59,9 @@ class Link:
         self._closing: str | None = None
         self._to_send = asyncio.Event()
 
-    async def run(self, dialed: str | None) -> str:
+    async def run(self, dialed: str | None, vouched: frozenset[str] | None) -> str:
         """Connect, exchange until the link ends, disconnect; the reason why it ended."""
-        connected = self._writer.enqueue(Connected(self.number, dialed))
+        connected = self._writer.enqueue(Connected(self.number, dialed, vouched))
         try:
             await connected
             return await self._exchange()

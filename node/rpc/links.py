@@ -20,6 +20,7 @@ from gossamer.proto.replication_pb2 import Frame
 from ..limits import LINKS_MAX, LinkTiming
 from ..turns import Effect, Send
 from ..writer import Writer
+from . import credentials
 from .link import Link, Stream
 
 log = logging.getLogger("gossamer")
@@ -44,14 +45,14 @@ class Links:
         except RuntimeError:  # the loop is closed, and every link with it
             pass
 
-    async def run(self, stream: Stream, dialed: str | None) -> str:
-        """The whole life of a link; the reason why it ended."""
+    async def run(self, stream: Stream, dialed: str | None, vouched: frozenset[str] | None = None) -> str:
+        """The whole life of a link; the reason why it ended. ``vouched``: names that the peer's certificate is for."""
         if self._closed is not None:
             return self._closed
         link = Link(next(self._numbers), stream, self._writer, self._timing)
         self._links[link.number] = link
         try:
-            reason = await link.run(dialed)
+            reason = await link.run(dialed, vouched)
         finally:
             del self._links[link.number]
         log.info("link %d (%s) ended: %s", link.number, dialed or "accepted", reason)
@@ -82,8 +83,8 @@ class Links:
 class ReplicationService(replication_pb2_grpc.ReplicationServicer):
     """Accepts links."""
 
-    def __init__(self, links: Links) -> None:
-        self._links = links
+    def __init__(self, links: Links, has_tls: bool) -> None:
+        self._links, self._has_tls = links, has_tls
 
     async def Exchange(  # type: ignore[override]  # the stubs know only the form with iterators
         self, _: Any, context: grpc.aio.ServicerContext[Frame, Frame]
@@ -91,5 +92,6 @@ class ReplicationService(replication_pb2_grpc.ReplicationServicer):
         if self._links.is_full:
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{LINKS_MAX} links are open")
         await context.send_initial_metadata(())  # the dialer waits for it
-        reason = await self._links.run(context, dialed=None)
+        vouched = credentials.names_of(context) if self._has_tls else None
+        reason = await self._links.run(context, None, vouched)
         await context.abort(grpc.StatusCode.ABORTED, reason)

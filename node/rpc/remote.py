@@ -26,7 +26,8 @@ from ..backend import Change, Op, expect
 from ..config import check_address
 from ..documents import schema as schemas
 from ..errors import Closed, LimitExceeded, VersionMismatch
-from . import address, faults, wire
+from ..tls import TLS
+from . import address, credentials, faults, wire
 
 Reply = TypeVar("Reply")
 
@@ -34,12 +35,20 @@ Reply = TypeVar("Reply")
 class RemoteBackend:
     """Any thread, any event loop. Connects with the first call, and again when it must."""
 
-    def __init__(self, target: str, timeout: float) -> None:
+    def __init__(self, target: str, timeout: float, tls: TLS | None = None) -> None:
         self.target, self._timeout = check_address(target, "target"), timeout
-        self._channel = grpc.insecure_channel(target, options=address.CLIENT)
-        self._stub = data_pb2_grpc.DataStub(self._channel)
+        self._tls, self._shown = tls, tls and tls.changed_at()
+        self._connect()
         self._closed = False
         self.bound: set[tuple[str, type]] = set()
+
+    def _connect(self) -> None:
+        if self._tls is None:
+            self._channel = grpc.insecure_channel(self.target, options=address.CLIENT)
+        else:
+            shown = credentials.for_channel(self._tls)
+            self._channel = grpc.secure_channel(self.target, shown, options=address.CLIENT)
+        self._stub = data_pb2_grpc.DataStub(self._channel)
 
     def close(self) -> None:
         """Close the connection. Again: does nothing."""
@@ -153,6 +162,11 @@ class RemoteBackend:
     def _check(self) -> None:
         if self._closed:
             raise Closed(f"the client of {self.target} is closed")
+        if self._tls is not None and (now := self._tls.changed_at()) != self._shown:
+            self._shown = (
+                now  # calls under way end on the old connection, which is gone with the last of them
+            )
+            self._connect()
 
 
 class _Attempt:

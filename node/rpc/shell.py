@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from random import Random
+from typing import cast
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc  # type: ignore[import-untyped]  # has no types
@@ -20,9 +21,10 @@ from gossamer.proto import data_pb2_grpc, replication_pb2_grpc
 
 from ..errors import GossamerError, ListenError
 from ..limits import SERVER_GRACE_S, LinkTiming
+from ..tls import TLS
 from ..turns import Effect
 from ..writer import Writer
-from . import address
+from . import address, credentials
 from .data import DataService, Served
 from .dialer import Dialers
 from .links import Links, ReplicationService
@@ -47,9 +49,13 @@ class Shell:
         rng: Random,
         addresses: Callable[[], list[str]],
         wants: Callable[[str], bool],
+        name_at: Callable[[str], str | None],
+        tls: TLS | None = None,
     ) -> None:
-        """``addresses`` are those to dial, if ``wants`` says so at the time; both asked on the writer thread."""
+        """``addresses`` are those to dial, if ``wants`` says so at the time; ``name_at`` is who should be there. All
+        three are asked on the writer thread."""
         self._node, self._writer, self._addresses, self._wants = node, writer, addresses, wants
+        self._names, self._tls = name_at, tls
         self._timing, self._rng = timing, rng
         self._server: grpc.aio.Server | None = None
         self._loop = LoopThread("gossamer-rpc")
@@ -57,7 +63,9 @@ class Shell:
 
     async def _prepare(self) -> None:
         self._links = Links(self._writer, self._timing)
-        self._dialers = Dialers(self._links, self._is_wanted, self._timing, self._rng)
+        self._dialers = Dialers(
+            self._links, self._is_wanted, self._name_at, self._timing, self._rng, self._tls
+        )
         self._upkeep: asyncio.Task[None] | None = None
 
     def dispatch(self, effects: Sequence[Effect]) -> None:
@@ -80,13 +88,15 @@ class Shell:
 
     async def _listen(self, listen: str) -> str:
         server = grpc.aio.server(options=address.SERVER)
-        replication_pb2_grpc.add_ReplicationServicer_to_server(ReplicationService(self._links), server)
+        replication_pb2_grpc.add_ReplicationServicer_to_server(
+            ReplicationService(self._links, self._tls is not None), server
+        )
         data_pb2_grpc.add_DataServicer_to_server(DataService(self._node), server)
         healths = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(healths, server)
         for service in _SERVICES:
             await healths.set(service, health_pb2.HealthCheckResponse.SERVING)
-        port = _bind(server, listen)
+        port = _bind(server, listen, self._tls)
         await server.start()
         self._server = server
         return f"{listen.rpartition(':')[0]}:{port}"
@@ -96,6 +106,9 @@ class Shell:
             return bool(await self._writer.asubmit(partial(self._wants, address)))
         except GossamerError:
             return False  # the node is going down
+
+    async def _name_at(self, address: str) -> str | None:
+        return cast(str | None, await self._writer.asubmit(partial(self._names, address)))
 
     async def _keep_dialing(self) -> None:
         while True:
@@ -114,8 +127,10 @@ class Shell:
             await self._server.stop(SERVER_GRACE_S)
 
 
-def _bind(server: grpc.aio.Server, listen: str) -> int:
+def _bind(server: grpc.aio.Server, listen: str, tls: TLS | None) -> int:
     try:
+        if tls is not None:
+            return server.add_secure_port(listen, credentials.for_server(tls))
         port = server.add_insecure_port(listen)
     except RuntimeError as error:
         raise ListenError(f"listen: {listen!r} is taken, or not an address of this machine") from error

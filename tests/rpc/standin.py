@@ -107,6 +107,9 @@ class StandIn:
     def status(self) -> dict[str, Any]:
         return {"links": len(self.open_links)}
 
+    def name_at(self, address: str) -> str | None:
+        return None
+
     def copy_to(self, folder: Path) -> None:
         raise AssertionError("there is no store")
 
