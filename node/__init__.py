@@ -15,6 +15,7 @@ from .errors import (
     Closed,
     Conflicted,
     Damaged,
+    Denied,
     DirectoryInUse,
     DirectoryUnusable,
     DocumentError,
@@ -64,6 +65,7 @@ __all__ = [
     "Conflicted",
     "Counter",
     "Damaged",
+    "Denied",
     "DirectoryInUse",
     "DirectoryUnusable",
     "Document",
@@ -105,12 +107,14 @@ __all__ = [
 ]
 
 
-def connect(target: str, timeout: float = 5.0, tls: TLS | dict[str, Any] | None = None) -> Client:
+def connect(
+    target: str, timeout: float = 5.0, tls: TLS | dict[str, Any] | None = None, access_key: str | None = None
+) -> Client:
     """A client of the node at ``target``, ``host:port``, with a node's handles.
 
     Each call waits up to ``timeout`` seconds. The connection is made by the first one. ``tls`` says where the client's
-    certificate is, for a node that has one.
+    certificate is, for a node that has one; ``access_key`` is for one that wants to see it.
     """
     from . import rpc  # grpc takes longer to import than all the rest
 
-    return rpc.connect(target, timeout, tls)
+    return rpc.connect(target, timeout, tls, access_key)

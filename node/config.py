@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from . import tls
+from .access import Access
 from .limits import LinkTiming
 from .tls import TLS
 
@@ -43,6 +44,8 @@ class NodeConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Document classes to bind in the default keyspace when the node is opened."""
     tls: TLS | None = None
     """Certificates. None: nothing is encrypted, and whoever reaches the port may do everything."""
+    access: Access | None = None
+    """Keys that clients must show, and what each may do. None: whoever has a certificate may do everything."""
     seed: int | None = None
     """Of the node's random numbers, which spread retries. None: from the system."""
 
@@ -73,6 +76,10 @@ def of(data: str | os.PathLike[str], **given: Any) -> NodeConfig:
         raise ValueError(f"durability: {config.durability!r} is not one of {', '.join(DURABILITIES)}")
     if not isinstance(config.timing, LinkTiming):
         raise TypeError(f"timing: a LinkTiming is wanted, not {type(config.timing).__name__}")
+    if config.access is not None and config.tls is None:
+        raise ValueError(
+            "access: keys are for a node with tls; without it they can be read on their way, and the port is open"
+        )
     if config.tls is not None:
         tls.check_name(config.name)
     return config
@@ -89,17 +96,19 @@ def check_address(address: str, what: str, any_port: bool = False) -> str:
     return address
 
 
-def _path_like(data: str | os.PathLike[str]) -> str:
-    if not isinstance(data, (str, os.PathLike)):
-        raise TypeError(f"data: a path is wanted, not {type(data).__name__}")
-    if not os.fspath(data):
-        raise ValueError("data: empty; name a directory")
-    return os.fspath(data)
+def _path_like(given: str | os.PathLike[str], what: str = "data") -> str:
+    if not isinstance(given, (str, os.PathLike)):
+        raise TypeError(f"{what}: a path is wanted, not {type(given).__name__}")
+    if not os.fspath(given):
+        raise ValueError(f"{what}: empty; name a path")
+    return os.fspath(given)
 
 
 def _tupled(name: str, value: Any) -> Any:
     if name == "tls":
         return tls.of(value)
+    if name == "access":
+        return None if value is None else Access(_path_like(value, "access"))
     if name not in ("peers", "keyspaces", "documents"):
         return value
     if isinstance(value, str):

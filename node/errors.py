@@ -25,6 +25,7 @@
     └── RemoteError               a remote node, over `connect`
         ├── Unreachable           nothing was sent, or a read: safe to try again
         ├── OutcomeUnknown        a write was sent and no answer came: it may stand or not
+        ├── Denied                the client's access key may not do this
         └── Refused               the node answered with an error that has no class here
 
 A wrong argument is a `TypeError` or `ValueError` that names it, and nothing is written. What a peer does
@@ -135,6 +136,10 @@ class Unreachable(RemoteError):
 
 class OutcomeUnknown(RemoteError):
     """A write was sent and no answer came: it may stand or not. Look before writing it again."""
+
+
+class Denied(RemoteError):
+    """The client's access key is not known to the node, or may not do this. Nothing was done."""
 
 
 class Refused(RemoteError):

@@ -49,6 +49,7 @@ class Settings(TypedDict, total=False):
     timing: LinkTiming
     documents: Sequence[type[Document[Any]]]
     tls: TLS | dict[str, str | PathLike[str]] | None
+    access: str | PathLike[str] | None
     seed: int | None
 
 
@@ -125,6 +126,7 @@ class Node(Keyspace):
                     wants=self._local.core.wants,
                     name_at=self._local.core.name_at,
                     tls=self._config.tls,
+                    access=self._config.access,
                 )
                 self._shell = shell  # before the first link, whose first message must find it
                 try:

@@ -1,4 +1,4 @@
-"""``certs``: an authority and certificates for trying TLS out, and for tests. A real one has an authority of its own."""
+"""``certs`` and ``access-key``: an authority and certificates for trying TLS out, and for tests. A real one has an authority of its own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,20 @@ from pathlib import Path
 
 import click
 
+from .. import access
+from . import show
 from .exits import USAGE, Failure
+
+
+@click.command("access-key")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+def access_key(as_json: bool) -> None:
+    """Make a new access key: the key is for the client, its hash for the node's access file."""
+    key = access.new_key()
+    if as_json:
+        show.print_json({"key": key, "hash": access.hash_of(key)})
+    else:
+        click.echo(f"key   {key}\nhash  {access.hash_of(key)}")
 
 
 @click.command()

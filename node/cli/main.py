@@ -7,7 +7,7 @@ import os
 import click
 
 from .cells import add, get, ls, remove, set_
-from .certs import certs
+from .certs import access_key, certs
 from .demo import demo
 from .documents import documents
 from .exits import Commands
@@ -61,6 +61,7 @@ for command in (
     verify,
     compact,
     certs,
+    access_key,
     export,
     import_,
 ):

@@ -42,11 +42,11 @@ def _keep(ctx: click.Context, option: click.Parameter, value: str | None) -> Non
     ctx.meta[f"{META}.{option.name}"] = value
 
 
-def _tls_option(name: str, text: str) -> Callable[[F], F]:
+def _kept_option(name: str, metavar: str, text: str) -> Callable[[F], F]:
     return click.option(
         f"--{name.replace('_', '-')}",
         name,
-        metavar="FILE",
+        metavar=metavar,
         envvar=f"GOSSAMER_{name.upper()}",
         show_envvar=True,
         expose_value=False,
@@ -58,9 +58,10 @@ def _tls_option(name: str, text: str) -> Callable[[F], F]:
 def at_node(command: F) -> F:
     """``--at``, ``--timeout``, ``--json`` and those of TLS: for a command that talks to a running node."""
     for option in (
-        _tls_option("tls_key", "PEM: its key."),
-        _tls_option("tls_certificate", "PEM: a certificate for this client."),
-        _tls_option("tls_ca", "PEM: the authority of the node's certificate."),
+        _kept_option("access_key", "KEY", "The access key to show, if the node wants one."),
+        _kept_option("tls_key", "FILE", "PEM: its key."),
+        _kept_option("tls_certificate", "FILE", "PEM: a certificate for this client."),
+        _kept_option("tls_ca", "FILE", "PEM: the authority of the node's certificate."),
         click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs."),
         click.option(
             "--timeout",
@@ -96,7 +97,10 @@ def node_at(at: str, timeout: float) -> Iterator[Client]:
     kept = click.get_current_context().meta
     with as_usage():
         tls = tls_of(*(kept.get(f"{META}.{name}") for name in TLS_FILES))
-    with as_usage(), connect(check_address(at, "--at"), timeout, tls) as client:
+    with (
+        as_usage(),
+        connect(check_address(at, "--at"), timeout, tls, kept.get(f"{META}.access_key")) as client,
+    ):
         try:
             yield client
         except Unreachable as error:

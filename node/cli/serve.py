@@ -40,6 +40,7 @@ def settings_options(command: F) -> F:
             click.option("--tls-ca", metavar="FILE", help="PEM: the authority of everyone's certificates."),
             click.option("--tls-certificate", metavar="FILE", help="PEM: this node's certificate."),
             click.option("--tls-key", metavar="FILE", help="PEM: its key."),
+            click.option("--access", metavar="FILE", help="TOML: clients' access keys and their rights."),
             click.option("--keyspace", "keyspaces", multiple=True, metavar="NAME", help="One more to host."),
             click.option(
                 "--durability",
@@ -65,7 +66,7 @@ def settings_options(command: F) -> F:
 
 EPILOG = (
     "Each setting can also stand in the file (data, listen, advertise, peers, name, cluster, keyspaces, tls_ca, "
-    "tls_certificate, tls_key, durability, log_json, log_level, and a table timing) or in the environment (GOSSAMER_LISTEN and so on; "
+    "tls_certificate, tls_key, access, durability, log_json, log_level, and a table timing) or in the environment (GOSSAMER_LISTEN and so on; "
     "lists with commas). Arguments come before the environment, and that before the file."
 )
 

@@ -18,7 +18,7 @@ from .options import AT, TLS_FILES, tls_of
 
 PREFIX = "GOSSAMER_"
 _LISTS = ("peers", "keyspaces")
-_OTHERS = ("GOSSAMER_AT", "GOSSAMER_CONFIG")
+_OTHERS = ("GOSSAMER_AT", "GOSSAMER_CONFIG", "GOSSAMER_ACCESS_KEY")
 # Kubernetes gives every container such variables for a service that is called gossamer.
 _FOREIGN = ("GOSSAMER_SERVICE_", "GOSSAMER_PORT")
 
@@ -48,6 +48,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """A PEM file: this node's certificate, made out to its name and its host."""
     tls_key: str | None = None
     """A PEM file: the key of the certificate."""
+    access: str | None = None
+    """A TOML file: the keys that clients must show, and what each may do. With TLS only."""
     durability: Literal["commit", "relaxed"] = "commit"
     """``commit``: an acknowledged write survives power loss; ``relaxed``: a crash of the process."""
     timing: LinkTiming = LinkTiming()

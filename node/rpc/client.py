@@ -14,8 +14,10 @@ from .remote import RemoteBackend
 class Client(Keyspace):
     """The handles of the remote node's default keyspace. Any thread and any event loop may use it."""
 
-    def __init__(self, target: str, timeout: float, tls: TLS | None = None) -> None:
-        self._remote = RemoteBackend(target, timeout, tls)
+    def __init__(
+        self, target: str, timeout: float, tls: TLS | None = None, access_key: str | None = None
+    ) -> None:
+        self._remote = RemoteBackend(target, timeout, tls, access_key)
         super().__init__(self._remote)
 
     def __repr__(self) -> str:
@@ -64,7 +66,10 @@ class Client(Keyspace):
 
 
 def connect(
-    target: str, timeout: float = CLIENT_TIMEOUT_S, tls: TLS | dict[str, Any] | None = None
+    target: str,
+    timeout: float = CLIENT_TIMEOUT_S,
+    tls: TLS | dict[str, Any] | None = None,
+    access_key: str | None = None,
 ) -> Client:
     """A client of the node at ``target``, ``host:port``; each call waits up to ``timeout`` seconds.
 
@@ -77,4 +82,8 @@ def connect(
         raise TypeError(f"timeout: seconds are wanted, not {type(timeout).__name__}")
     if not 0 < timeout < float("inf"):
         raise ValueError(f"timeout: {timeout} s is not above 0 and finite")
-    return Client(target, timeout, of(tls))
+    if access_key is not None and not (
+        isinstance(access_key, str) and access_key.isascii() and access_key.isprintable()
+    ):
+        raise ValueError("access_key: it is no key that gossamer access-key makes")
+    return Client(target, timeout, of(tls), access_key)

@@ -28,6 +28,7 @@ from ..documents import schema as schemas
 from ..errors import Closed, LimitExceeded, VersionMismatch
 from ..tls import TLS
 from . import address, credentials, faults, wire
+from .keyed import Keyed
 
 Reply = TypeVar("Reply")
 
@@ -35,9 +36,12 @@ Reply = TypeVar("Reply")
 class RemoteBackend:
     """Any thread, any event loop. Connects with the first call, and again when it must."""
 
-    def __init__(self, target: str, timeout: float, tls: TLS | None = None) -> None:
+    def __init__(
+        self, target: str, timeout: float, tls: TLS | None = None, access_key: str | None = None
+    ) -> None:
         self.target, self._timeout = check_address(target, "target"), timeout
         self._tls, self._shown = tls, tls and tls.changed_at()
+        self._key = access_key
         self._connect()
         self._closed = False
         self.bound: set[tuple[str, type]] = set()
@@ -48,7 +52,10 @@ class RemoteBackend:
         else:
             shown = credentials.for_channel(self._tls)
             self._channel = grpc.secure_channel(self.target, shown, options=address.CLIENT)
-        self._stub = data_pb2_grpc.DataStub(self._channel)
+        keyed = (
+            self._channel if self._key is None else grpc.intercept_channel(self._channel, Keyed(self._key))
+        )
+        self._stub = data_pb2_grpc.DataStub(keyed)
 
     def close(self) -> None:
         """Close the connection. Again: does nothing."""

@@ -19,6 +19,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc  # type: ignore[i
 
 from gossamer.proto import data_pb2_grpc, replication_pb2_grpc
 
+from ..access import Access
 from ..errors import GossamerError, ListenError
 from ..limits import SERVER_GRACE_S, LinkTiming
 from ..tls import TLS
@@ -27,6 +28,7 @@ from ..writer import Writer
 from . import address, credentials
 from .data import DataService, Served
 from .dialer import Dialers
+from .guard import Guard
 from .links import Links, ReplicationService
 from .loop import LoopThread
 
@@ -51,11 +53,12 @@ class Shell:
         wants: Callable[[str], bool],
         name_at: Callable[[str], str | None],
         tls: TLS | None = None,
+        access: Access | None = None,
     ) -> None:
         """``addresses`` are those to dial, if ``wants`` says so at the time; ``name_at`` is who should be there. All
         three are asked on the writer thread."""
         self._node, self._writer, self._addresses, self._wants = node, writer, addresses, wants
-        self._names, self._tls = name_at, tls
+        self._names, self._tls, self._access = name_at, tls, access
         self._timing, self._rng = timing, rng
         self._server: grpc.aio.Server | None = None
         self._loop = LoopThread("gossamer-rpc")
@@ -87,7 +90,8 @@ class Shell:
         return bound
 
     async def _listen(self, listen: str) -> str:
-        server = grpc.aio.server(options=address.SERVER)
+        guards = [] if self._access is None else [Guard(self._access)]
+        server = grpc.aio.server(interceptors=guards, options=address.SERVER)
         replication_pb2_grpc.add_ReplicationServicer_to_server(
             ReplicationService(self._links, self._tls is not None), server
         )
