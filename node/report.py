@@ -24,7 +24,7 @@ def status(replica: Replica) -> dict[str, Any]:
         "forgotten": engine.is_forgotten,
         "damaged": sorted(engine.damaged),
         "members": members(replica),
-        "keyspaces": {name: _keyspace(replica, name) for name in replica.store.keyspaces()},
+        "keyspaces": {name: keyspace(replica, name) for name in replica.store.keyspaces()},
         "store_bytes": replica.store.size(),
     }
 
@@ -59,7 +59,8 @@ def _member_state(forgotten: bool, removed: bool, member: bytes, me: bytes, link
     return "linked" if member in linked else "away"
 
 
-def _keyspace(replica: Replica, name: str) -> dict[str, Any]:
+def keyspace(replica: Replica, name: str) -> dict[str, Any]:
+    """One keyspace of the status."""
     state = replica.store.state(name)
     cells, rows = replica.store.count(name)
     engine = replica.engine

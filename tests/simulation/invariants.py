@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gossamer import report
 from gossamer.crdt import TYPES, Cell, Vector, codec, path, vector
 from gossamer.crdt import cell as cells
 from gossamer.replication.state import State
@@ -26,6 +27,8 @@ class Invariants:
         self._checked: dict[str, State] = {}
         self.checks = 0
         self.sweeps = 0
+        self.unready = self.said_so = self.served_behind = 0
+        """Checks at a node that raised NotReady, that was not whole and said so, and that served while others were ahead."""
 
     def check(self, node: SimulatedNode) -> None:
         """`AssertionError` with the invariant's number."""
@@ -49,6 +52,7 @@ class Invariants:
                     is_indexed = cell_path in [p for _, p in view.event_rows((replica, seq))]
                     is_known = seq <= state.horizon.last(replica) or state.debt.has(replica, seq)
                     assert is_indexed or is_known, f"4: {node} has no row for {(replica, seq)}"
+        self._half_events(node, stored)
         if state.is_whole:
             self._whole_events(node)
             self._values(node, stored)
@@ -91,6 +95,24 @@ class Invariants:
                 key = (entry.replica, entry.seq, cell_path)
                 known = self._payloads.setdefault(key, entry.payload)
                 assert known == entry.payload and not entry.others, f"7: two payloads for {key}"
+
+    def _half_events(self, node: SimulatedNode, stored: dict[bytes, Cell]) -> None:
+        """By the cells alone: of an event that is not delivered none shows, unless the node says it is catching up."""
+        state = node.core.state(KEYSPACE)
+        said = report.keyspace(node.core, KEYSPACE)
+        assert state.is_whole or said["catching_up"], f"10: {node} is not whole, and does not say so"
+        if not said["ready"]:
+            self.unready += 1
+            return
+        if not state.is_whole:
+            self.said_so += 1
+            return
+        self.served_behind += said["catching_up"]
+        for (replica, seq), paths in self.oracle.events.items():
+            if len(paths) > 1 and (replica, seq) not in state.delivered:
+                for cell_path in paths:
+                    top = stored.get(cell_path, cells.EMPTY).context().get(replica, 0)
+                    assert top < seq, f"10: readers of {node} see half of the event {(replica, seq)}"
 
     def _whole_events(self, node: SimulatedNode) -> None:
         delivered = node.core.state(KEYSPACE).delivered

@@ -359,3 +359,6 @@ class Schedule:
         self.check_end()
         self.outcome.seen["checks"] = self.invariants.checks
         self.outcome.seen["sweeps"] = self.invariants.sweeps
+        self.outcome.seen["checks while not ready"] = self.invariants.unready
+        self.outcome.seen["checks while not whole"] = self.invariants.said_so
+        self.outcome.seen["checks while behind"] = self.invariants.served_behind

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from gossamer.errors import Closed
+from gossamer.errors import Closed, NotReady
+from gossamer.replication import limits
+from gossamer.replication.registry import SYSTEM, remove_ops
+from gossamer.simulation import SimulatedNode
+from gossamer.simulation.cluster import WALL_AT_START
 from gossamer.testing import Cluster, Weather
+from gossamer.turns import Instant, Write
 
 
 def test_a_partition_stops_nobody_and_a_heal_makes_all_equal() -> None:
@@ -125,3 +130,52 @@ def test_settle_says_what_each_node_lacks() -> None:
         a.counter("n").add(1)
         with pytest.raises(AssertionError, match=r"seed 8: not settled after 3 s(.|\n)*n1 default: nothing"):
             cluster.settle(timeout=3)
+
+
+def test_a_joiner_is_not_ready_and_one_with_data_says_that_it_is_catching_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Half of a transaction is seen by nobody whom the node has not told that it may be."""
+    monkeypatch.setattr(limits, "BATCH_BYTES_TARGET", 1)
+    with Cluster(3, seed=9) as cluster:
+        a, b, c = cluster.nodes
+        cluster.settle()
+        for i in range(20):
+            with a.transaction() as tx:
+                tx.register(f"a{i}").set(i)
+                tx.register(f"z{i}").set(i)
+        cluster.settle()
+        c.register("own").set(1)
+        cluster.settle()
+        cluster.kill(c)
+        a.core.turn([Write(SYSTEM, remove_ops("n2"))], instant(cluster))
+        for i in range(20):
+            with a.transaction() as tx:
+                tx.register(f"a{i}").set(-i - 1)
+                tx.register(f"z{i}").set(-i - 1)
+        cluster.advance(30)
+        assert a.core.store.count("default")[1] == 0, "collected, so that the others need a full exchange"
+        cluster.restart(c)
+        joiner = cluster.add()
+        seen: set[tuple[str, str]] = set()
+        while not cluster.is_settled():
+            cluster.clock.step()
+            seen |= {(node.name, looked(node)) for node in (c, joiner)}
+        assert ("n2", "half") in seen and ("n3", "not ready") in seen and ("n3", "half") not in seen
+
+
+def instant(cluster: Cluster) -> Instant:
+    return Instant(WALL_AT_START, cluster.clock.now)
+
+
+def looked(node: SimulatedNode) -> str:
+    try:
+        found = [
+            (node.register(f"a{i}").get(default=0), node.register(f"z{i}").get(default=0)) for i in range(20)
+        ]
+    except NotReady:
+        return "not ready"
+    if all(left == right for left, right in found):
+        return "whole"
+    assert node.status()["keyspaces"]["default"]["catching_up"]
+    return "half"
