@@ -138,7 +138,7 @@ def test_a_joiner_is_not_ready_and_one_with_data_says_that_it_is_catching_up(
     """Half of a transaction is seen by nobody whom the node has not told that it may be."""
     monkeypatch.setattr(limits, "BATCH_BYTES_TARGET", 1)
     with Cluster(3, seed=9) as cluster:
-        a, b, c = cluster.nodes
+        a, _, c = cluster.nodes
         cluster.settle()
         for i in range(20):
             with a.transaction() as tx:
