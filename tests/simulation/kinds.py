@@ -7,8 +7,14 @@ stay what they were.
 
 from __future__ import annotations
 
+from .bounded import Bounded
 from .changing import Changing
 from .heirs import HeirSchedule
 from .schedule import Schedule
 
-KINDS: dict[str, type[Schedule]] = {"core": Schedule, "changing": Changing, "heirs": HeirSchedule}
+KINDS: dict[str, type[Schedule]] = {
+    "core": Schedule,
+    "changing": Changing,
+    "heirs": HeirSchedule,
+    "bounded": Bounded,
+}
