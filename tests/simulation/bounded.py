@@ -20,9 +20,10 @@ from gossamer.simulation import SimulatedNode
 from gossamer.store import Draft
 from gossamer.turns import Instant, Kept, Result, Write
 
+from .heirs import HeirSchedule
 from .invariants import KEYSPACE, Invariants
 from .oracle import SPECS, Did
-from .schedule import CELLS, ORACLE_OP, PATHS, Action, Outcome, Schedule
+from .schedule import CELLS, ORACLE_OP, PATHS, Action, Outcome
 
 STOCKS = {text: path.of_text(text) for text in ("bounded_counter:n", "map:p/bounded_counter:n")}
 MOVES = "moves"
@@ -61,13 +62,13 @@ def rights(history: Iterable[Did], holder: Iterable[bytes]) -> int:
 SPECS["bounded_counter"] = total
 
 
-class Bounded(Schedule):
-    """Stocks, with what else there is around them."""
+class Bounded(HeirSchedule):
+    """Stocks, with what else there is around them, and members who come, go and inherit."""
 
     def __init__(self, seed: int, steps: int = 40) -> None:
         super().__init__(seed, steps)
         self.invariants = BoundedInvariants(self)
-        self.cluster.after_event = self.invariants.check
+        self.cluster.after_event = self._after_event
         self.waiting: list[tuple[SimulatedNode, Replica, Write, float]] = []
 
     def work(self) -> list[Action]:
@@ -79,7 +80,13 @@ class Bounded(Schedule):
             (self.transfer, 3),
             (self.transact, 3),
             (self.clear, 1),
+            (self.confirm_dead, 1),
+            (self.name_another, 1),
         ]
+
+    def _after_event(self, node: SimulatedNode) -> None:
+        self.invariants.check(node)
+        self.check_heirs(node)
 
     def run(self) -> Outcome:
         honest = Replica._commit
@@ -130,14 +137,29 @@ class Bounded(Schedule):
         self.oracle.record(dot, writes, before, now.wall)
 
     def check_all(self) -> None:
-        """Of all the events that there ever were, seen by anybody or not."""
+        """Of all the events that there ever were and are not lost with a node that was forgotten."""
         for at in STOCKS.values():
-            assert total(self.oracle.by_path.get(at, ())) >= 0, "oversold"
+            assert total(self._not_lost(at)) >= 0, "oversold"
         seen: set[bytes] = set()
         for node in self.alive():
             estate = set(node.core.estate(KEYSPACE))
             assert not seen & estate, f"{node} and another one both hold the rights of {seen & estate}"
             seen |= estate
+
+    def _not_lost(self, at: bytes) -> list[Did]:
+        """What the forgotten told nobody is gone; of the others every event counts, whoever has seen it."""
+        gone: set[bytes] = set()
+        known = Vector()
+        for node in self.cluster.nodes:
+            if node.name in self.forgotten:
+                replica, old = node._identity
+                gone |= {replica, *old}
+        for (name, _), delivered in self.invariants._delivered.items():
+            if name not in self.forgotten:
+                known.update(delivered)
+        tops = self.oracle.tops(at, known)
+        history = self.oracle.by_path.get(at, ())
+        return [d for d in history if d.dot[0] not in gone or d.dot[1] <= tops.get(d.dot[0], 0)]
 
     # What is asked for
 
@@ -237,6 +259,7 @@ class Bounded(Schedule):
     def check_end(self) -> None:
         """Who waited was told. Nothing moves any more. What an old id had is its heir's, and can be spent to the last."""
         self.cluster.advance(10)  # old ids are sealed by now, if they ever are, and rights evened out
+        super().check_end()
         for node, core, write, until in self.waiting:
             if node.is_alive and node.core is core:
                 assert id(write) in node.settled, (
@@ -260,12 +283,19 @@ class Bounded(Schedule):
         return [node.core.state(KEYSPACE).delivered.count() for node in self.alive()]
 
     def _heirs_have_all(self) -> None:
-        for node in self.alive():
-            registry, estate = node.core.engine.registry, node.core.estate(KEYSPACE)
-            for replica in registry.members[node.name].ids - {node.core.replica}:
-                self.outcome.count("old id")
-                assert (replica in estate) == (replica in registry.sealed), f"{node}: {replica.hex()}"
-                self.outcome.count("inherited" if replica in estate else "not sealed")
+        """Now that all is everywhere, a closed id belongs to the node that its heirs lead to; the others to nobody."""
+        owners = {node.core.replica: set(node.core.estate(KEYSPACE)) for node in self.alive()}
+        registry = self.alive()[0].core.engine.registry
+        for replica in {i for m in registry.members.values() for i in m.ids}:
+            last = replica
+            while (heir := registry.heir(last)) is not None:
+                last = heir
+            for owner, estate in owners.items():
+                assert (replica in estate) == (owner == last), f"{replica.hex()} is not {last.hex()}'s"
+            if replica != last:
+                self.outcome.count("inherited" if last in owners else "inherited by one who is away")
+            elif replica not in owners:
+                self.outcome.count("locked")
 
 
 class BoundedInvariants(Invariants):
@@ -274,6 +304,8 @@ class BoundedInvariants(Invariants):
     def __init__(self, schedule: Bounded) -> None:
         super().__init__(schedule.oracle)
         self._schedule = schedule
+        self._ever: dict[str, set[bytes]] = {}
+        """Every id that a node ever held the rights of."""
 
     def _record_sweeps(self, node: SimulatedNode, view: Any) -> None:
         """They were recorded as they were made."""
@@ -281,9 +313,13 @@ class BoundedInvariants(Invariants):
     def _values(self, node: SimulatedNode, stored: dict[bytes, Cell]) -> None:
         super()._values(node, stored)
         delivered, estate = node.core.state(KEYSPACE).delivered, node.core.estate(KEYSPACE)
+        # A newcomer that has not answered yet opens what was closed: it is another's for a moment, though some is spent.
+        ever = self._ever.setdefault(node.name, set())
+        ever |= {*estate}
         for at in STOCKS.values():
             seen, cell = self.oracle.visible(at, delivered), stored.get(at, EMPTY)
             assert counter_bounded.total(cell) == total(seen) >= 0, f"{node} is oversold: {total(seen)}"
             held = counter_bounded.rights(cell, estate)
-            assert held == rights(seen, estate) >= 0, f"{node} may spend {held}, not {rights(seen, estate)}"
+            assert held == rights(seen, estate), f"{node} may spend {held}, not {rights(seen, estate)}"
+            assert rights(seen, ever) >= 0, f"{node} has spent what it had no rights to"
         self._schedule.check_all()
