@@ -15,7 +15,7 @@ from .members import members, status
 from .portable import export, import_
 from .serve import config, serve
 from .stock import mint, spend, transfer
-from .upkeep import backup, compact, restore, verify
+from .upkeep import backup, compact, doctor, restore, verify
 
 HELP = """A replicated data store embedded in Python services.
 
@@ -59,6 +59,7 @@ for command in (
     backup,
     restore,
     verify,
+    doctor,
     compact,
     certs,
     access_key,

@@ -11,7 +11,8 @@ import click
 import msgspec
 
 from . import show
-from .exits import DAMAGED
+from .exits import DAMAGED, FAILED
+from .options import at_node, node_at
 
 if TYPE_CHECKING:
     from ..maintenance import Backup, Report
@@ -105,6 +106,31 @@ def compact(data: Path, as_json: bool) -> None:
         show.print_json({"directory": str(data), **msgspec.to_builtins(done)})
     else:
         click.echo(f"{data}: {done.before:,} bytes before, {done.after:,} now")
+
+
+@click.command()
+@click.argument("data", required=False, type=directory)
+@at_node
+@click.pass_context
+def doctor(ctx: click.Context, data: Path | None, at: str, timeout: float, as_json: bool) -> None:
+    """Say what is wrong with a node and what to do: with its directory DATA, or with the running one at --at.
+
+    Exits with 1 if there is something that will not mend itself.
+    """
+    from ..maintenance import doctor as asked
+
+    if data is not None:
+        advice = asked.of_directory(data)
+    else:
+        with node_at(at, timeout) as client:
+            advice = asked.of_status(client.status())
+    if as_json:
+        show.print_json(msgspec.to_builtins(advice))
+    else:
+        rows = [(one.grade, one.about, one.what, one.todo) for one in advice]
+        show.print_table(("", "about", "what", "what to do"), rows)
+    if any(one.grade == "act" for one in advice):
+        ctx.exit(FAILED)
 
 
 def _print_held(made: Backup) -> None:

@@ -78,3 +78,12 @@ def state(env: lmdb.Environment, keyspace: str) -> tuple[State, int]:
     cells, meta = database(env, keyspace, "cells"), database(env, keyspace, "meta")
     with env.begin() as txn:
         return read_state(txn, meta), int(txn.stat(cells)["entries"])
+
+
+def free_pages(env: lmdb.Environment) -> int:
+    """Pages of the file that hold nothing, roughly: those that no table is made of."""
+    with env.begin() as txn:
+        names = [name for name, _ in txn.cursor()]
+        stats = [env.stat(), *(txn.stat(env.open_db(name, txn=txn, create=False)) for name in names)]
+    used = sum(stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"] for stat in stats)
+    return int(env.info()["last_pgno"]) + 1 - used

@@ -29,14 +29,14 @@ import msgspec
 from ..errors import DirectoryUnusable, StoreError, StoreFull
 from . import environment, identity, mounts, pages, witness
 from .identity import Kept
-from .lock import DirectoryLock
+from .lock import LOCK, DirectoryLock
 from .store import Store
 from .witness import Witness
 
 FORMAT = 1
 REPLICA_BYTES = 8
 _SENTINEL, _CREATING = "gossamer", "gossamer.creating"
-_LOCK, _WITNESS, _STORE = "lock", "witness", "store"
+_WITNESS, _STORE = "witness", "store"
 _COMPACTED = "store.compacted"
 _BESIDE = frozenset({"lost+found"})  # what a new volume holds
 _IDENTITY = "identity"
@@ -94,7 +94,7 @@ class Directory:
             _refuse_network(where)
             inspect(where)
             where.mkdir(parents=True, exist_ok=True)
-            lock = DirectoryLock(where, where / _LOCK)
+            lock = DirectoryLock(where, where / LOCK)
             try:
                 found = cls(
                     where, lock, witness.boot_id() if boot_id is None else boot_id, durability == "relaxed"
@@ -277,7 +277,7 @@ def _left_by_open(path: Path) -> set[str]:
     It is not read: closing it again would let go of it, if another thread has just taken it.
     """
     try:
-        return {_LOCK} if (path / _LOCK).stat().st_size == 0 else set()
+        return {LOCK} if (path / LOCK).stat().st_size == 0 else set()
     except FileNotFoundError:
         return set()
 

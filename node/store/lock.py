@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import struct
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +20,10 @@ from ..errors import DirectoryInUse, DirectoryUnusable
 
 _PREFIX = b"gossamer "
 _SIGNATURE_BYTES = 31
+_FLOCK = struct.Struct("hhqqi4x")
+"""The kernel's ``struct flock``, with 64-bit words: type, whence, start, length, process."""
+LOCK = "lock"
+"""The file's name in the directory."""
 
 
 class _Claim(NamedTuple):
@@ -65,6 +70,21 @@ def is_open_here(directory: Path) -> bool:
     except FileNotFoundError:
         return False
     return (found.st_dev, found.st_ino) in _claims
+
+
+def holder(directory: Path) -> str | None:
+    """Which process has it open, without trying to. None: no other one. Not for a directory that is open here."""
+    assert not is_open_here(directory), "looking at the lock file would let go of this process's own lock"
+    try:
+        handle = os.open(directory / LOCK, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        kind, _, _, _, pid = _FLOCK.unpack(fcntl.fcntl(handle, fcntl.F_GETLK, asked))
+    finally:
+        os.close(handle)
+    return None if kind == fcntl.F_UNLCK else f"process {pid}"
 
 
 def _claimed(directory: Path, holder: _Claim) -> str:
