@@ -4,7 +4,7 @@ READY := .venv/ready
 LAYOUT := build/layout
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format flights bench proto stubs simulate clean
+.PHONY: help demo test lint format flights bench proto stubs simulate nemesis clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -46,6 +46,9 @@ stubs: $(READY) ## tell type checkers of new modules
 
 simulate: $(READY) ## run random schedules: make simulate SEEDS=10000 FROM=0
 	$(BIN)/python -m tests.simulation.run --seeds $(or $(SEEDS),2000) --start $(or $(FROM),0)
+
+nemesis: $(READY) ## break real nodes in every way at once: make nemesis FAULTS=200 SEED=1
+	$(BIN)/python -m tests.processes.nemesis --faults $(or $(FAULTS),200) --seed $(or $(SEED),1)
 
 clean: ## remove the environment and everything built
 	rm -rf .venv build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
