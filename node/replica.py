@@ -127,7 +127,7 @@ class Replica:
         except StoreError:
             self.engine.close_all("the store failed")
             raise
-        self._rights.settled(settled)
+        self._rights.committed()
         self._settled += settled
         for name, draft in made.items():
             self._rights.watch(name, sorted(draft.bounded))

@@ -50,6 +50,7 @@ class Rights:
         """``knows_members``: whether the registry is whole; half of one makes heirs of those that are none."""
         self._engine, self._knows_members = engine, knows_members
         self._waiting: list[Waiting] = []
+        self._over: set[int] = set()  # ids of the writes that wait no longer, once this turn is committed
         self._failed: dict[Where, int] = {}  # what spends wanted that failed at once in this turn
         self._asked_at: dict[Where, float] = {}
         self._watched: dict[Where, None] = {}  # changed since the last look, or shared with one who is away
@@ -89,6 +90,7 @@ class Rights:
     ) -> list[tuple[Write, Result]]:
         """Try the spends whose counter has changed, in order of arrival; the outcome of those that wait no longer."""
         outcomes: list[tuple[Write, Result]] = []
+        self._over.clear()  # of a turn that failed
         for one in self._waiting:
             if not changed(one.where) and now < one.until:
                 continue
@@ -99,19 +101,23 @@ class Rights:
                     outcomes.append((one.write, error))
             except (ValueError, GossamerError) as error:
                 outcomes.append((one.write, error))
+        self._over |= {id(write) for write, _ in outcomes}
         return outcomes
 
-    def settled(self, outcomes: Sequence[tuple[Write, Result]]) -> None:
-        """What `settle` found is committed."""
-        over = {id(write) for write, _ in outcomes}
-        self._waiting = [one for one in self._waiting if id(one.write) not in over]
+    def committed(self) -> None:
+        """What `settle` found stands."""
+        self._waiting = self._still_waiting()
+        self._over.clear()
+
+    def _still_waiting(self) -> list[Waiting]:
+        return [one for one in self._waiting if id(one.write) not in self._over]
 
     # Asking, and being asked
 
     def ask(self, drafts: Drafts, now: float) -> None:
         """Ask linked peers for what is lacking here, if they have it."""
         wanted: dict[Where, list[int]] = {where: [amount] for where, amount in self._failed.items()}
-        for one in self._waiting:
+        for one in self._still_waiting():
             wanted.setdefault(one.where, []).append(one.amount)
         self._failed.clear()
         self._asked_at = {w: at for w, at in self._asked_at.items() if now < at + limits.ASK_EVERY_S}
@@ -140,7 +146,7 @@ class Rights:
             held = self._held(draft, keyspace, cell_path)
             if held is None or peer not in held:
                 continue
-            waits = any(one.where == (keyspace, cell_path) for one in self._waiting)
+            waits = any(one.where == (keyspace, cell_path) for one in self._still_waiting())
             amount = rights.answer(me, peer, asked, held[me], waits)
             if amount > 0:
                 commit(draft, [_transfer(cell_path, peer, amount)])

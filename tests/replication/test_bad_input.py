@@ -18,7 +18,19 @@ from hypothesis import strategies as st
 
 from gossamer.crdt import Cell, Entry, Vector, path, vector
 from gossamer.replication import limits, messages
-from gossamer.replication.messages import Ack, Ask, Batch, Deflated, Full, Hello, Message, Open, Part, Refuse
+from gossamer.replication.messages import (
+    Ack,
+    Ask,
+    Batch,
+    Deflated,
+    Full,
+    Hello,
+    Message,
+    Open,
+    Part,
+    Refuse,
+    Want,
+)
 from gossamer.turns import Connected, Received, Tick
 
 from .bench import (
@@ -187,6 +199,11 @@ BAD: dict[str, tuple[Message | bytes, str]] = {
     "B10 an acknowledgement of less than nothing": (Ack(0, DEFAULT, b"", [], -1, True), "ack: "),
     "B10 a keyspace that was not opened": (Ask(0, 7), "keyspace"),
     "B10 a keyspace of a negative number": (Ask(0, -1), "keyspace"),
+    "B10 rights of what has none": (Want(0, DEFAULT, R, 1), "no bounded counter"),
+    "B10 rights of no path": (Want(0, DEFAULT, b"\x15", 1), "path: "),
+    "B10 rights to nothing": (Want(0, DEFAULT, at("bounded_counter:n"), 0), "an amount"),
+    "B10 rights to less than nothing": (Want(0, DEFAULT, at("bounded_counter:n"), -1), "an amount"),
+    "B10 rights to more than there can be": (Want(0, DEFAULT, at("bounded_counter:n"), 2**63), "an amount"),
     "B10 a keyspace twice": (opening(keyspace="default"), "open: "),
     "B10 a keyspace's name too long": (opening(keyspace="k" * 201), "open: "),
     "B10 a digest of another length": (opening(digest=b"x" * 17), "open: "),
