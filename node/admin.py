@@ -14,6 +14,8 @@ from .replication import registry
 Commit = Callable[[Sequence[Op]], Awaitable[Any]]
 
 REMOVE, FORGET = "members.remove", "members.forget"
+UNSUBSCRIBE = "subscriptions.remove"
+"""With ``keyspace`` and ``name``; gives whether there was one. `LocalBackend` does it: it is no matter of members."""
 
 
 async def perform(verb: str, arguments: dict[str, Any], status: dict[str, Any], commit: Commit) -> Any:

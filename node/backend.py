@@ -11,6 +11,7 @@ from gossamer.crdt import Cell, Dot, path, type_at
 
 if TYPE_CHECKING:
     from .documents.schema import Schema
+    from .feed import AsyncWatch, Held, Subscription, Wanted, Watch
 
 CLEAR = "clear"
 """Not a type's method: remove every cell that the writer sees at or under a path."""
@@ -112,3 +113,28 @@ class Backend(Protocol):
 
     async def aestate(self, keyspace: str, member: str = "") -> tuple[bytes, ...]:
         """`estate`, for a backend where a read waits on a network."""
+
+
+class Followable(Protocol):
+    """The feeds of a node, here or remote. Not part of `Backend`: a transaction has none."""
+
+    def watch(self, keyspace: str, wanted: Wanted) -> Watch:
+        """Follow a keyspace."""
+
+    def awatch(self, keyspace: str, wanted: Wanted) -> AsyncWatch:
+        """`watch`, for an event loop."""
+
+    def subscription(self, keyspace: str, name: str, wanted: Wanted, auto_ack: bool) -> Subscription:
+        """Follow a keyspace under a name."""
+
+    def subscriptions(self, keyspace: str) -> list[Held]:
+        """The subscriptions of a keyspace."""
+
+    async def asubscriptions(self, keyspace: str) -> list[Held]:
+        """`subscriptions`, awaited."""
+
+    def unsubscribe(self, keyspace: str, name: str) -> bool:
+        """Forget a subscription; whether there was one."""
+
+    async def aunsubscribe(self, keyspace: str, name: str) -> bool:
+        """`unsubscribe`, awaited."""

@@ -10,7 +10,7 @@ import msgspec
 
 from . import tls
 from .access import Access
-from .limits import LinkTiming
+from .limits import FEED_AGE_S, FEED_CHANGES_MAX, LinkTiming
 from .tls import TLS
 
 DURABILITIES = ("commit", "relaxed")
@@ -38,6 +38,10 @@ class NodeConfig(msgspec.Struct, frozen=True, kw_only=True):
     power loss may undo the last commits, never tears them."""
     advertise: str | None = None
     """The address under which other nodes reach this one. None: the one it listens on, unless its port is 0."""
+    feed_changes_max: int = FEED_CHANGES_MAX
+    """Changes that the feed of a keyspace keeps. A consumer that is further behind begins again with a snapshot."""
+    feed_age_s: float = FEED_AGE_S
+    """Seconds that a feed keeps a change, and that it goes on with nobody following it."""
     timing: LinkTiming = LinkTiming()
     """Heartbeats and redialing."""
     documents: tuple[type, ...] = ()
@@ -74,6 +78,14 @@ def of(data: str | os.PathLike[str], **given: Any) -> NodeConfig:
         _check_name("keyspaces", keyspace)
     if config.durability not in DURABILITIES:
         raise ValueError(f"durability: {config.durability!r} is not one of {', '.join(DURABILITIES)}")
+    if type(config.feed_changes_max) is not int:
+        raise TypeError(f"feed_changes_max: an int is wanted, not {type(config.feed_changes_max).__name__}")
+    if config.feed_changes_max < 1:
+        raise ValueError(f"feed_changes_max: {config.feed_changes_max} is not above 0")
+    if isinstance(config.feed_age_s, bool) or not isinstance(config.feed_age_s, (int, float)):
+        raise TypeError(f"feed_age_s: seconds are wanted, not {type(config.feed_age_s).__name__}")
+    if not 0 < config.feed_age_s < float("inf"):
+        raise ValueError(f"feed_age_s: {config.feed_age_s} s is not above 0 and finite")
     if not isinstance(config.timing, LinkTiming):
         raise TypeError(f"timing: a LinkTiming is wanted, not {type(config.timing).__name__}")
     if config.access is not None and config.tls is None:

@@ -14,6 +14,8 @@
     │   ├── InsufficientRights    fewer rights of a bounded counter are here than were to be spent
     │   ├── Closed                it is closed, or not opened yet, or this is a forked child
     │   ├── VersionMismatch       it was written since it was read: the conditional write wrote nothing
+    │   ├── CursorExpired         the change feed does not reach to where a reader was: begin with a snapshot
+    │   ├── SubscriptionInUse     somebody else follows under this name now
     │   └── Conflicted            two payloads under one dot: some identity was used twice
     ├── DocumentError             a typed document, and what is given to it or stored in it, do not agree
     │   ├── InvalidValue          a value that its field does not take: nothing was written (a ValueError as well)
@@ -88,6 +90,14 @@ class Closed(StateError):
 
 class VersionMismatch(StateError):
     """It was written since it was read, so the conditional write wrote nothing: read again, and decide again."""
+
+
+class CursorExpired(StateError):
+    """The change feed does not reach to the cursor: too old, or of another directory. Begin with a snapshot."""
+
+
+class SubscriptionInUse(StateError):
+    """A subscription has one consumer at a time, and it has one."""
 
 
 class Conflicted(StateError):

@@ -41,6 +41,35 @@ PAGE_CELLS = 500
 PAGE_BYTES = 256 * 1024
 """Bytes after which a page of a scan on the wire is sent, however few its cells."""
 
+FEED_CHANGES_MAX = 1_000_000
+"""Changes that a keyspace's feed keeps unless told otherwise. Each is some hundred bytes on disk; more let a consumer
+be away for longer."""
+FEED_AGE_S = 7 * 24 * 3600.0
+"""Seconds that a feed keeps a change unless told otherwise, and that it goes on with nobody following it: a week, so
+that a consumer may be away over a holiday."""
+FEED_BYTES_MAX = 256 * 1024 * 1024
+"""Bytes of records that a keyspace's feed keeps, so that few large values do not fill the disk."""
+FEED_TRIM_CHANGES = 1_000
+"""Changes that one tick removes from the beginning of a feed: some milliseconds of the writer."""
+FEED_PAGE_CHANGES = 200
+"""Changes read for a consumer at once: it costs no more memory than that, however far behind it is."""
+FEED_PAGE_LOOKS = 2_000
+"""Changes or cells looked at for one page, wanted or not: a read transaction of a few milliseconds."""
+FEED_PAGE_BYTES = 256 * 1024
+"""Bytes after which a page of a feed is full."""
+FEED_USED_EVERY_S = 600.0
+"""Seconds between notes that a feed is followed, which cost a few bytes of a commit."""
+SUBSCRIPTIONS_MAX = 1_000
+"""Subscriptions of a keyspace; each costs a key, and the status shows all."""
+SUBSCRIPTION_NAME_BYTES_MAX = 200
+"""UTF-8 bytes of a subscription's name. It is part of a key of the store, and those end at 511."""
+ACK_CHANGES = 100
+"""Changes after which a subscription that acknowledges by itself does so: one commit for all of them."""
+ACK_EVERY_S = 0.25
+"""Seconds after which it does so with fewer."""
+SKIP_CHANGES = 1_000
+"""Changes that a subscription does not want, after which it moves past them, so that it does not expire of them."""
+
 QUEUED_MAX = 8192
 """Writes accepted and not yet taken by the writer thread; beyond, writers wait. A tenth of a second's work."""
 GROUP_MAX = 1024

@@ -13,9 +13,10 @@ from .backend import Change, Op
 from .changing import ChangeFailed, Changing
 from .documents import binding
 from .documents.schema import Schema
+from .feed import Feeds
 from .limits import PAGE_CELLS
 from .replication.registry import SYSTEM
-from .turns import Core, Effect, Instant, Update, Write
+from .turns import Core, Effect, FeedInput, Instant, Update, Write
 from .writer import Writer
 
 
@@ -29,6 +30,14 @@ class LocalBackend:
         self.writer = Writer(core, clock, dispatch)
         self._hosted: set[str] = set()
         self.bound: set[tuple[str, type]] = set()
+        self.feeds = Feeds(
+            core,
+            self._perform,
+            self._aperform,
+            self.writer.check_open,
+            self.writer.check,
+            lambda: clock().mono,
+        )
 
     def cell(self, keyspace: str, cell_path: bytes) -> Cell:
         self.writer.check_open()
@@ -130,6 +139,18 @@ class LocalBackend:
             self.writer.submit(partial(self.core.host, keyspace)).result()
             self._hosted.add(keyspace)
 
+    def _perform(self, what: FeedInput) -> Any:
+        try:
+            return self.writer.submit(what).result()
+        except KeyError:
+            raise _not_hosted(what.keyspace) from None
+
+    async def _aperform(self, what: FeedInput) -> Any:
+        try:
+            return await self.writer.asubmit(what)
+        except KeyError:
+            raise _not_hosted(what.keyspace) from None
+
     def status(self) -> dict[str, Any]:
         """A plain, JSON-ready snapshot."""
         return cast(dict[str, Any], self.writer.submit(self.core.status).result())
@@ -140,6 +161,8 @@ class LocalBackend:
 
     async def aadmin(self, verb: str, arguments: dict[str, Any]) -> Any:
         """An operator's request. `ValueError` for a verb that there is not."""
+        if verb == admin.UNSUBSCRIBE:
+            return await self.feeds.aunsubscribe(str(arguments.get("keyspace")), arguments.get("name", ""))
         return await admin.perform(verb, arguments, await self.astatus(), self._register)
 
     async def _register(self, ops: Sequence[Op]) -> None:

@@ -46,6 +46,8 @@ class Settings(TypedDict, total=False):
     keyspaces: Sequence[str]
     durability: Literal["commit", "relaxed"]
     advertise: str | None
+    feed_changes_max: int
+    feed_age_s: float
     timing: LinkTiming
     documents: Sequence[type[Document[Any]]]
     tls: TLS | dict[str, str | PathLike[str]] | None
@@ -145,6 +147,7 @@ class Node(Keyspace):
             if self._is_closed:
                 return
             self._is_closed = True
+            self._local.core.hub.close()
             if self._shell is not None:
                 self._shell.close()
             self._local.writer.close()

@@ -11,6 +11,7 @@ import os
 
 from .config import NodeConfig
 from .errors import DirectoryUnusable
+from .feed.upkeep import Retention
 from .replica import DEFAULT, Replica
 from .replication.engine import Identity
 from .store import Directory
@@ -59,6 +60,7 @@ def _replica(config: NodeConfig, directory: Directory, name: str | None, address
         new_id=_random_id,
         on_new_id=keep,
         on_close=directory.close,
+        retention=Retention(config.feed_changes_max, config.feed_age_s),
     )
 
 

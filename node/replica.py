@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,20 @@ from .apply import expand
 from .backend import Op
 from .changing import ChangeFailed
 from .errors import GossamerError, InsufficientRights, NotReady, StoreError
+from .feed import upkeep
+from .feed.hub import Hub
+from .feed.upkeep import RETENTION, Retention
 from .replication import limits, registry
 from .replication.engine import Engine, Identity
 from .replication.registry import SYSTEM
 from .replication.state import State
 from .rights import Rights, Where
 from .store import Draft, Store
+from .store.feed import Place, Subscribed
+from .store.feedpage import Page, Scope
 from .turns import (
     KEPT,
+    Acknowledge,
     Close,
     Connected,
     Disconnected,
@@ -36,8 +43,11 @@ from .turns import (
     Instant,
     Received,
     Result,
+    Subscribe,
     Tick,
+    Unsubscribe,
     Update,
+    UseFeed,
     Write,
 )
 
@@ -61,6 +71,7 @@ class Replica:
         new_id: Callable[[], bytes] | None = None,
         on_new_id: Callable[[bytes, list[bytes], str], None] | None = None,
         on_close: Callable[[], None] | None = None,
+        retention: Retention = RETENTION,
     ) -> None:
         """``peers`` are the addresses that were configured. ``new_id`` gives a fresh random replica id;
         ``on_new_id`` stores one: id, old ids, reason.
@@ -84,6 +95,13 @@ class Replica:
         ] = {}  # whom the last pass waited for; its reach
         self._upkeep_at = 0.0
         self.wake_at = 0.0
+        self.hub = Hub()
+        self._retention = retention
+        self._rung: dict[
+            str, int
+        ] = {}  # keyspace -> the next position of its feed when its followers were woken
+        self.names: dict[bytes, str] = {}
+        """Replica id -> the member that has, or had, it."""
         self._refresh()
 
     @property
@@ -116,7 +134,7 @@ class Replica:
         if self.engine.is_disowned:  # a new id could not be stored at the end of an earlier turn
             self._take_new_identity(self.engine.is_disowned)
         try:
-            with self._drafts() as (drafts, made):
+            with self._drafts(now.wall) as (drafts, made):
                 if self.engine.receiver.has_late_shares:
                     self.engine.receiver.late_shares(drafts)
                 results: list[Result] = [None] * len(inputs)
@@ -145,7 +163,7 @@ class Replica:
         return taken
 
     @contextmanager
-    def _drafts(self) -> Iterator[tuple[Callable[[str], Draft], dict[str, Draft]]]:
+    def _drafts(self, wall: int = 0) -> Iterator[tuple[Callable[[str], Draft], dict[str, Draft]]]:
         """What makes drafts, and those it has made."""
         may_return = self.engine.duties.may_return()
         made: dict[str, Draft] = {}
@@ -153,7 +171,7 @@ class Replica:
 
             def drafts(name: str) -> Draft:
                 draft = made[name] = make(name)
-                draft.may_return = may_return
+                draft.may_return, draft.wall = may_return, wall
                 return draft
 
             yield drafts, made
@@ -172,6 +190,11 @@ class Replica:
                     draft = drafts(one.keyspace)
                     return self._commit(draft, one.change(draft.cell(one.path)), now)
                 except (TypeError, ValueError, GossamerError, KeyError, ChangeFailed) as error:
+                    return error
+            case UseFeed() | Subscribe() | Acknowledge() | Unsubscribe():
+                try:
+                    return upkeep.take(drafts(one.keyspace), one, now.wall, self._retention)
+                except (ValueError, KeyError) as error:
                     return error
             case Received():
                 self.engine.receive(drafts, one.link, one.body, now.mono)
@@ -224,6 +247,7 @@ class Replica:
             self._system_seen = system
             with self.store.snapshot() as views:
                 self.engine.registry = registry.read(views(SYSTEM))
+            self.names = self._names()
             self._upkeep_at = 0.0
             self.wake_at = 0.0
         self._unready = {
@@ -233,6 +257,19 @@ class Replica:
             and boot.is_first
             and not self.store.state(name).is_whole
         }
+        self._wake_followers()
+
+    def _wake_followers(self) -> None:
+        for name in self.hub.followed():
+            come = -1 if name in self._unready else self.store.feed(name).next
+            if self._rung.get(name) != come:
+                self._rung[name] = come
+                self.hub.ring(name)
+
+    def _names(self) -> dict[bytes, str]:
+        members = self.engine.registry.members.values()
+        had = {i: m.name for m in members for i in m.ids}
+        return had | {m.replica: m.name for m in members if m.replica}
 
     def _take_new_identity(self, reason: str) -> None:
         if self._new_id is None:
@@ -255,7 +292,17 @@ class Replica:
             self._commit(drafts(SYSTEM), ops, now)
         for name in states if states[SYSTEM].is_whole else ():
             self._collect(drafts, name, now)
-        self._upkeep_at = now.mono + (0.0 if self._collecting else limits.COLLECT_EVERY_S)
+        is_trimming = self._tend_feeds(drafts, now.wall)
+        self._upkeep_at = now.mono + (0.0 if self._collecting or is_trimming else limits.COLLECT_EVERY_S)
+
+    def _tend_feeds(self, drafts: Callable[[str], Draft], wall: int) -> bool:
+        """Retention; whether there is more to remove at once."""
+        followed = set(self.hub.followed())
+        more = [
+            upkeep.tend(self.store.feed(name), name in followed, partial(drafts, name), wall, self._retention)
+            for name in self.store.keyspaces()
+        ]
+        return any(more)
 
     def _collect(self, drafts: Callable[[str], Draft], name: str, now: Instant) -> None:
         state = self.store.state(name)
@@ -336,6 +383,22 @@ class Replica:
             replica = found.replica
         others = self._rights.estate(keyspace, replica, delivered) - {replica}
         return (replica, *sorted(others))
+
+    # Feeds
+
+    def feed_page(self, keyspace: str, place: Place, scope: Scope) -> Page | None:
+        """What there is of a feed from a place on; None during the first bootstrap, whose end rings the hub."""
+        return None if keyspace in self._unready else self.store.feed_page(keyspace, place, scope)
+
+    def subscriptions(self, keyspace: str) -> dict[str, Subscribed]:
+        """The subscriptions of a keyspace, by name."""
+        return self.store.subscriptions(keyspace)
+
+    def feed_status(self, keyspace: str) -> dict[str, Any]:
+        """A feed and its subscriptions, JSON-ready."""
+        from .report import feed  # as below
+
+        return feed(self, keyspace)
 
     def status(self) -> dict[str, Any]:
         """A plain, JSON-ready snapshot of this node as it knows itself and its peers."""

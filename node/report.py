@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gossamer.crdt import Vector, vector
+from gossamer.crdt import Vector, path, vector
 
 from .replication import stability
 
 if TYPE_CHECKING:
     from .replica import Replica
+    from .store.feed import Subscribed
 
 
 def status(replica: Replica) -> dict[str, Any]:
@@ -75,8 +76,39 @@ def keyspace(replica: Replica, name: str) -> dict[str, Any]:
         "catching_up": not state.is_whole or _is_behind(replica, name),
         "digest_mismatches": engine.mismatches.get(name, 0),
         "conflicts": engine.conflicts.get(name, 0),
+        "feed": feed(replica, name),
         "held_back_by": [i.hex() for i in stability.held_back_by(state, ids)],
         "peers": _peers(replica, name),
+    }
+
+
+def feed(replica: Replica, name: str) -> dict[str, Any]:
+    """A keyspace's feed, and who is subscribed to it."""
+    state = replica.store.feed(name)
+    oldest = replica.store.logged_at(name, state.first)
+    return {
+        "on": state.is_on,
+        "changes": state.next - state.first,
+        "bytes": state.size,
+        "oldest_at": oldest and oldest / 1e6,
+        "subscriptions": [
+            _subscription(replica, name, subscription, held)
+            for subscription, held in sorted(replica.store.subscriptions(name).items())
+        ],
+    }
+
+
+def _subscription(replica: Replica, keyspace: str, name: str, held: Subscribed) -> dict[str, Any]:
+    state = replica.store.feed(keyspace)
+    oldest = replica.store.logged_at(keyspace, held.position + 1)
+    return {
+        "name": name,
+        "prefix": path.to_text(held.inside) if held.inside else held.prefix,
+        "behind": max(state.next - 1 - held.position, 0),
+        "oldest_unacked_at": oldest and oldest / 1e6,
+        "acked_at": held.acked_at / 1e6,
+        "is_consumed": replica.hub.is_claimed(keyspace, name),
+        "is_expired": not state.is_on or held.position + 1 < state.first or held.position >= state.next,
     }
 
 

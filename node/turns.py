@@ -7,13 +7,18 @@ acknowledged that is not committed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from gossamer.crdt import Cell, Dot
+from gossamer.crdt import Cell
 
 from .backend import Change, Op
+from .store.feed import Place, Subscribed
+from .store.feedpage import Page, Scope
+
+if TYPE_CHECKING:
+    from .feed.hub import Hub
 
 
 class Instant(NamedTuple):
@@ -76,8 +81,42 @@ class Tick(NamedTuple):
     """``wake_at`` has come."""
 
 
-Input = Write | Update | Connected | Received | Disconnected | Tick
-Result = Dot | None | Exception | Kept
+class UseFeed(NamedTuple):
+    """Somebody follows a keyspace's feed: it is on from now on."""
+
+    keyspace: str
+
+
+class Subscribe(NamedTuple):
+    """Find or make a subscription; gives a `Subscribed`. With ``anew`` it begins again."""
+
+    keyspace: str
+    name: str
+    prefix: str
+    inside: bytes
+    snapshot: bool
+    anew: bool
+
+
+class Acknowledge(NamedTuple):
+    """A subscription has come so far; gives its `Place`, which never goes back."""
+
+    keyspace: str
+    name: str
+    place: Place
+
+
+class Unsubscribe(NamedTuple):
+    """Forget a subscription; gives whether there was one."""
+
+    keyspace: str
+    name: str
+
+
+FeedInput = UseFeed | Subscribe | Acknowledge | Unsubscribe
+Input = Write | Update | Connected | Received | Disconnected | Tick | FeedInput
+Result = Any
+"""Of a `Write` its dot, or None if there was nothing to write; of what is asked of a feed as it says; else None."""
 
 
 class Send(NamedTuple):
@@ -97,7 +136,32 @@ class Close(NamedTuple):
 Effect = Send | Close
 
 
-class Core(Protocol):
+class FeedCore(Protocol):
+    """The feeds of one node, to read. Any thread."""
+
+    hub: Hub
+    """Rung after each commit that changed a feed."""
+
+    @property
+    def replica(self) -> bytes:
+        """The node's replica id now."""
+
+    @property
+    def names(self) -> Mapping[bytes, str]:
+        """Replica id -> the member that has, or had, it."""
+
+    def feed_page(self, keyspace: str, place: Place, scope: Scope) -> Page | None:
+        """What there is of a feed from a place on. `CursorExpired` if that is gone; None while there is nothing to
+        read yet, and then the hub rings when there is."""
+
+    def subscriptions(self, keyspace: str) -> dict[str, Subscribed]:
+        """The subscriptions of a keyspace, by name."""
+
+    def feed_status(self, keyspace: str) -> dict[str, Any]:
+        """A feed and its subscriptions, JSON-ready."""
+
+
+class Core(FeedCore, Protocol):
     """The store and the engine of one node."""
 
     wake_at: float

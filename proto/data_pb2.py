@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19gossamer/proto/data.proto\x12\x0bgossamer.v1\".\n\x0bReadRequest\x12\x10\n\x08keyspace\x18\x01 \x01(\t\x12\r\n\x05paths\x18\x02 \x03(\x0c\"\x1a\n\tReadReply\x12\r\n\x05\x63\x65lls\x18\x01 \x03(\x0c\"0\n\x02Op\x12\x0c\n\x04path\x18\x01 \x01(\x0c\x12\x0e\n\x06method\x18\x02 \x01(\t\x12\x0c\n\x04\x61rgs\x18\x03 \x01(\x0c\"N\n\x0cWriteRequest\x12\x10\n\x08keyspace\x18\x01 \x01(\t\x12\x1c\n\x03ops\x18\x02 \x03(\x0b\x32\x0f.gossamer.v1.Op\x12\x0e\n\x06wait_s\x18\x08 \x01(\x01\"#\n\x03\x44ot\x12\x0f\n\x07replica\x18\x01 \x01(\x0c\x12\x0b\n\x03seq\x18\x02 \x01(\x04\"+\n\nWriteReply\x12\x1d\n\x03\x64ot\x18\x01 \x01(\x0b\x32\x10.gossamer.v1.Dot\"1\n\rEstateRequest\x12\x10\n\x08keyspace\x18\x01 \x01(\t\x12\x0e\n\x06member\x18\x02 \x01(\t\"\x1f\n\x0b\x45stateReply\x12\x10\n\x08replicas\x18\x01 \x03(\x0c\"/\n\x0bScanRequest\x12\x10\n\x08keyspace\x18\x01 \x01(\t\x12\x0e\n\x06prefix\x18\x02 \x01(\x0c\"(\n\x08ScanPage\x12\r\n\x05paths\x18\x01 \x03(\x0c\x12\r\n\x05\x63\x65lls\x18\x02 \x03(\x0c\"/\n\x0b\x42indRequest\x12\x10\n\x08keyspace\x18\x01 \x01(\t\x12\x0e\n\x06schema\x18\x02 \x01(\x0c\"\x0b\n\tBindReply\"\x0f\n\rStatusRequest\"\x1b\n\x0bStatusReply\x12\x0c\n\x04json\x18\x01 \x01(\x0c\"/\n\x0c\x41\x64minRequest\x12\x0c\n\x04verb\x18\x01 \x01(\t\x12\x11\n\targuments\x18\x02 \x01(\x0c\"\x1c\n\nAdminReply\x12\x0e\n\x06result\x18\x01 \x01(\x0c\x32\xaf\x03\n\x04\x44\x61ta\x12\x38\n\x04Read\x12\x18.gossamer.v1.ReadRequest\x1a\x16.gossamer.v1.ReadReply\x12;\n\x05Write\x12\x19.gossamer.v1.WriteRequest\x1a\x17.gossamer.v1.WriteReply\x12>\n\x06\x45state\x12\x1a.gossamer.v1.EstateRequest\x1a\x18.gossamer.v1.EstateReply\x12\x39\n\x04Scan\x12\x18.gossamer.v1.ScanRequest\x1a\x15.gossamer.v1.ScanPage0\x01\x12\x38\n\x04\x42ind\x12\x18.gossamer.v1.BindRequest\x1a\x16.gossamer.v1.BindReply\x12>\n\x06Status\x12\x1a.gossamer.v1.StatusRequest\x1a\x18.gossamer.v1.StatusReply\x12;\n\x05\x41\x64min\x12\x19.gossamer.v1.AdminRequest\x1a\x17.gossamer.v1.AdminReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19gossamer/proto/data.proto\x12\x0bgossamer.v1\".\n\x0bReadRequest\x12\x10\n\x08keyspace\x18\x01 \x01(\t\x12\r\n\x05paths\x18\x02 \x03(\x0c\"\x1a\n\tReadReply\x12\r\n\x05\x63\x65lls\x18\x01 \x03(\x0c\"0\n\x02Op\x12\x0c\n\x04path\x18\x01 \x01(\x0c\x12\x0e\n\x06method\x18\x02 \x01(\t\x12\x0c\n\x04\x61rgs\x18\x03 \x01(\x0c\"N\n\x0cWriteRequest\x12\x10\n\x08keyspace\x18\x01 \x01(\t\x12\x1c\n\x03ops\x18\x02 \x03(\x0b\x32\x0f.gossamer.v1.Op\x12\x0e\n\x06wait_s\x18\x08 \x01(\x01\"#\n\x03\x44ot\x12\x0f\n\x07replica\x18\x01 \x01(\x0c\x12\x0b\n\x03seq\x18\x02 \x01(\x04\"+\n\nWriteReply\x12\x1d\n\x03\x64ot\x18\x01 \x01(\x0b\x32\x10.gossamer.v1.Dot\"1\n\rEstateRequest\x12\x10\n\x08keyspace\x18\x01 \x01(\t\x12\x0e\n\x06member\x18\x02 \x01(\t\"\x1f\n\x0b\x45stateReply\x12\x10\n\x08replicas\x18\x01 \x03(\x0c\"/\n\x0bScanRequest\x12\x10\n\x08keyspace\x18\x01 \x01(\t\x12\x0e\n\x06prefix\x18\x02 \x01(\x0c\"(\n\x08ScanPage\x12\r\n\x05paths\x18\x01 \x03(\x0c\x12\r\n\x05\x63\x65lls\x18\x02 \x03(\x0c\"/\n\x0b\x42indRequest\x12\x10\n\x08keyspace\x18\x01 \x01(\t\x12\x0e\n\x06schema\x18\x02 \x01(\x0c\"\x0b\n\tBindReply\"\xb7\x01\n\x0cWatchRequest\x12\x10\n\x08keyspace\x18\x01 \x01(\t\x12\x0e\n\x06prefix\x18\x02 \x01(\t\x12\x0e\n\x06inside\x18\x03 \x01(\x0c\x12\r\n\x05since\x18\x04 \x01(\t\x12\x10\n\x08snapshot\x18\x05 \x01(\x08\x12\x13\n\x06idle_s\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x0csubscription\x18\x07 \x01(\t\x12\x10\n\x08\x63onsumer\x18\x08 \x01(\x0c\x12\x0c\n\x04\x61new\x18\t \x01(\x08\x42\t\n\x07_idle_s\";\n\x05Place\x12\x10\n\x08position\x18\x01 \x01(\x03\x12\x14\n\x07reached\x18\x02 \x01(\x0cH\x00\x88\x01\x01\x42\n\n\x08_reached\"\x91\x01\n\x06\x43hange\x12\x0c\n\x04path\x18\x01 \x01(\x0c\x12\x0b\n\x03old\x18\x02 \x01(\x0c\x12\x0b\n\x03new\x18\x03 \x01(\x0c\x12\x1a\n\rvisible_at_us\x18\x04 \x01(\x03H\x00\x88\x01\x01\x12!\n\x05\x61\x66ter\x18\x05 \x01(\x0b\x32\x12.gossamer.v1.Place\x12\x0e\n\x06\x64\x61mage\x18\x06 \x01(\tB\x10\n\x0e_visible_at_us\"\'\n\x06Member\x12\x0f\n\x07replica\x18\x01 \x01(\x0c\x12\x0c\n\x04name\x18\x02 \x01(\t\"\x8a\x01\n\tWatchPage\x12$\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x13.gossamer.v1.Change\x12 \n\x04read\x18\x02 \x01(\x0b\x32\x12.gossamer.v1.Place\x12\x0f\n\x07replica\x18\x03 \x01(\x0c\x12$\n\x07members\x18\x04 \x03(\x0b\x32\x13.gossamer.v1.Member\"p\n\x12\x41\x63knowledgeRequest\x12\x10\n\x08keyspace\x18\x01 \x01(\t\x12\x14\n\x0csubscription\x18\x02 \x01(\t\x12!\n\x05place\x18\x03 \x01(\x0b\x32\x12.gossamer.v1.Place\x12\x0f\n\x07leaving\x18\x04 \x01(\x0c\"\x12\n\x10\x41\x63knowledgeReply\"\x0f\n\rStatusRequest\"\x1b\n\x0bStatusReply\x12\x0c\n\x04json\x18\x01 \x01(\x0c\"/\n\x0c\x41\x64minRequest\x12\x0c\n\x04verb\x18\x01 \x01(\t\x12\x11\n\targuments\x18\x02 \x01(\x0c\"\x1c\n\nAdminReply\x12\x0e\n\x06result\x18\x01 \x01(\x0c\x32\xbc\x04\n\x04\x44\x61ta\x12\x38\n\x04Read\x12\x18.gossamer.v1.ReadRequest\x1a\x16.gossamer.v1.ReadReply\x12;\n\x05Write\x12\x19.gossamer.v1.WriteRequest\x1a\x17.gossamer.v1.WriteReply\x12>\n\x06\x45state\x12\x1a.gossamer.v1.EstateRequest\x1a\x18.gossamer.v1.EstateReply\x12\x39\n\x04Scan\x12\x18.gossamer.v1.ScanRequest\x1a\x15.gossamer.v1.ScanPage0\x01\x12\x38\n\x04\x42ind\x12\x18.gossamer.v1.BindRequest\x1a\x16.gossamer.v1.BindReply\x12<\n\x05Watch\x12\x19.gossamer.v1.WatchRequest\x1a\x16.gossamer.v1.WatchPage0\x01\x12M\n\x0b\x41\x63knowledge\x12\x1f.gossamer.v1.AcknowledgeRequest\x1a\x1d.gossamer.v1.AcknowledgeReply\x12>\n\x06Status\x12\x1a.gossamer.v1.StatusRequest\x1a\x18.gossamer.v1.StatusReply\x12;\n\x05\x41\x64min\x12\x19.gossamer.v1.AdminRequest\x1a\x17.gossamer.v1.AdminReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -55,14 +55,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BINDREQUEST']._serialized_end=552
   _globals['_BINDREPLY']._serialized_start=554
   _globals['_BINDREPLY']._serialized_end=565
-  _globals['_STATUSREQUEST']._serialized_start=567
-  _globals['_STATUSREQUEST']._serialized_end=582
-  _globals['_STATUSREPLY']._serialized_start=584
-  _globals['_STATUSREPLY']._serialized_end=611
-  _globals['_ADMINREQUEST']._serialized_start=613
-  _globals['_ADMINREQUEST']._serialized_end=660
-  _globals['_ADMINREPLY']._serialized_start=662
-  _globals['_ADMINREPLY']._serialized_end=690
-  _globals['_DATA']._serialized_start=693
-  _globals['_DATA']._serialized_end=1124
+  _globals['_WATCHREQUEST']._serialized_start=568
+  _globals['_WATCHREQUEST']._serialized_end=751
+  _globals['_PLACE']._serialized_start=753
+  _globals['_PLACE']._serialized_end=812
+  _globals['_CHANGE']._serialized_start=815
+  _globals['_CHANGE']._serialized_end=960
+  _globals['_MEMBER']._serialized_start=962
+  _globals['_MEMBER']._serialized_end=1001
+  _globals['_WATCHPAGE']._serialized_start=1004
+  _globals['_WATCHPAGE']._serialized_end=1142
+  _globals['_ACKNOWLEDGEREQUEST']._serialized_start=1144
+  _globals['_ACKNOWLEDGEREQUEST']._serialized_end=1256
+  _globals['_ACKNOWLEDGEREPLY']._serialized_start=1258
+  _globals['_ACKNOWLEDGEREPLY']._serialized_end=1276
+  _globals['_STATUSREQUEST']._serialized_start=1278
+  _globals['_STATUSREQUEST']._serialized_end=1293
+  _globals['_STATUSREPLY']._serialized_start=1295
+  _globals['_STATUSREPLY']._serialized_end=1322
+  _globals['_ADMINREQUEST']._serialized_start=1324
+  _globals['_ADMINREQUEST']._serialized_end=1371
+  _globals['_ADMINREPLY']._serialized_start=1373
+  _globals['_ADMINREPLY']._serialized_end=1401
+  _globals['_DATA']._serialized_start=1404
+  _globals['_DATA']._serialized_end=1976
 # @@protoc_insertion_point(module_scope)

@@ -313,6 +313,233 @@ class BindReply(_message.Message):
 Global___BindReply: _TypeAlias = BindReply  # noqa: Y015
 
 @_typing.final
+class WatchRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEYSPACE_FIELD_NUMBER: _builtins.int
+    PREFIX_FIELD_NUMBER: _builtins.int
+    INSIDE_FIELD_NUMBER: _builtins.int
+    SINCE_FIELD_NUMBER: _builtins.int
+    SNAPSHOT_FIELD_NUMBER: _builtins.int
+    IDLE_S_FIELD_NUMBER: _builtins.int
+    SUBSCRIPTION_FIELD_NUMBER: _builtins.int
+    CONSUMER_FIELD_NUMBER: _builtins.int
+    ANEW_FIELD_NUMBER: _builtins.int
+    keyspace: _builtins.str
+    prefix: _builtins.str
+    """of the path's text"""
+    inside: _builtins.bytes
+    """of the path: all that is in a map; then no prefix"""
+    since: _builtins.str
+    """a cursor; empty: none"""
+    snapshot: _builtins.bool
+    """without a cursor: what there is comes first"""
+    idle_s: _builtins.float
+    """absent: for ever"""
+    subscription: _builtins.str
+    """its name; it is made if there is none. Empty: none"""
+    consumer: _builtins.bytes
+    """who consumes the subscription: the same one may take it over after a cut"""
+    anew: _builtins.bool
+    """the subscription begins again, with a snapshot"""
+    def __init__(
+        self,
+        *,
+        keyspace: _builtins.str = ...,
+        prefix: _builtins.str = ...,
+        inside: _builtins.bytes = ...,
+        since: _builtins.str = ...,
+        snapshot: _builtins.bool = ...,
+        idle_s: _builtins.float | None = ...,
+        subscription: _builtins.str = ...,
+        consumer: _builtins.bytes = ...,
+        anew: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_idle_s", b"_idle_s", "idle_s", b"idle_s"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_idle_s", b"_idle_s", "anew", b"anew", "consumer", b"consumer", "idle_s", b"idle_s", "inside", b"inside", "keyspace", b"keyspace", "prefix", b"prefix", "since", b"since", "snapshot", b"snapshot", "subscription", b"subscription"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__idle_s: _TypeAlias = _typing.Literal["idle_s"]  # noqa: Y015
+    _WhichOneofArgType__idle_s: _TypeAlias = _typing.Literal["_idle_s", b"_idle_s"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__idle_s) -> _WhichOneofReturnType__idle_s | None: ...
+
+Global___WatchRequest: _TypeAlias = WatchRequest  # noqa: Y015
+
+@_typing.final
+class Place(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POSITION_FIELD_NUMBER: _builtins.int
+    REACHED_FIELD_NUMBER: _builtins.int
+    position: _builtins.int
+    """in the node's feed; -1 where nothing was read yet"""
+    reached: _builtins.bytes
+    """the path that a snapshot under way has come to"""
+    def __init__(
+        self,
+        *,
+        position: _builtins.int = ...,
+        reached: _builtins.bytes | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_reached", b"_reached", "reached", b"reached"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reached", b"_reached", "position", b"position", "reached", b"reached"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__reached: _TypeAlias = _typing.Literal["reached"]  # noqa: Y015
+    _WhichOneofArgType__reached: _TypeAlias = _typing.Literal["_reached", b"_reached"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reached) -> _WhichOneofReturnType__reached | None: ...
+
+Global___Place: _TypeAlias = Place  # noqa: Y015
+
+@_typing.final
+class Change(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PATH_FIELD_NUMBER: _builtins.int
+    OLD_FIELD_NUMBER: _builtins.int
+    NEW_FIELD_NUMBER: _builtins.int
+    VISIBLE_AT_US_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    DAMAGE_FIELD_NUMBER: _builtins.int
+    path: _builtins.bytes
+    old: _builtins.bytes
+    """the cell before, and"""
+    new: _builtins.bytes
+    """after it; empty: nothing"""
+    visible_at_us: _builtins.int
+    """since 1970; absent for a cell of a snapshot"""
+    damage: _builtins.str
+    """why the cell cannot be read"""
+    @_builtins.property
+    def after(self) -> Global___Place:
+        """where the reader is with it"""
+
+    def __init__(
+        self,
+        *,
+        path: _builtins.bytes = ...,
+        old: _builtins.bytes = ...,
+        new: _builtins.bytes = ...,
+        visible_at_us: _builtins.int | None = ...,
+        after: Global___Place | None = ...,
+        damage: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_visible_at_us", b"_visible_at_us", "after", b"after", "visible_at_us", b"visible_at_us"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_visible_at_us", b"_visible_at_us", "after", b"after", "damage", b"damage", "new", b"new", "old", b"old", "path", b"path", "visible_at_us", b"visible_at_us"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__visible_at_us: _TypeAlias = _typing.Literal["visible_at_us"]  # noqa: Y015
+    _WhichOneofArgType__visible_at_us: _TypeAlias = _typing.Literal["_visible_at_us", b"_visible_at_us"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__visible_at_us) -> _WhichOneofReturnType__visible_at_us | None: ...
+
+Global___Change: _TypeAlias = Change  # noqa: Y015
+
+@_typing.final
+class Member(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPLICA_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    replica: _builtins.bytes
+    name: _builtins.str
+    def __init__(
+        self,
+        *,
+        replica: _builtins.bytes = ...,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "replica", b"replica"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Member: _TypeAlias = Member  # noqa: Y015
+
+@_typing.final
+class WatchPage(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGES_FIELD_NUMBER: _builtins.int
+    READ_FIELD_NUMBER: _builtins.int
+    REPLICA_FIELD_NUMBER: _builtins.int
+    MEMBERS_FIELD_NUMBER: _builtins.int
+    replica: _builtins.bytes
+    """the node's id, which its cursors hold"""
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Change]: ...
+    @_builtins.property
+    def read(self) -> Global___Place:
+        """how far was read, wanted or not"""
+
+    @_builtins.property
+    def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___Member]:
+        """those whose writes are among the changes"""
+
+    def __init__(
+        self,
+        *,
+        changes: _abc.Iterable[Global___Change] | None = ...,
+        read: Global___Place | None = ...,
+        replica: _builtins.bytes = ...,
+        members: _abc.Iterable[Global___Member] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["read", b"read"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "members", b"members", "read", b"read", "replica", b"replica"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchPage: _TypeAlias = WatchPage  # noqa: Y015
+
+@_typing.final
+class AcknowledgeRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEYSPACE_FIELD_NUMBER: _builtins.int
+    SUBSCRIPTION_FIELD_NUMBER: _builtins.int
+    PLACE_FIELD_NUMBER: _builtins.int
+    LEAVING_FIELD_NUMBER: _builtins.int
+    keyspace: _builtins.str
+    subscription: _builtins.str
+    leaving: _builtins.bytes
+    """the consumer that is done, so that another can have it at once. Empty: nobody"""
+    @_builtins.property
+    def place(self) -> Global___Place:
+        """absent: nothing is acknowledged"""
+
+    def __init__(
+        self,
+        *,
+        keyspace: _builtins.str = ...,
+        subscription: _builtins.str = ...,
+        place: Global___Place | None = ...,
+        leaving: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["place", b"place"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["keyspace", b"keyspace", "leaving", b"leaving", "place", b"place", "subscription", b"subscription"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AcknowledgeRequest: _TypeAlias = AcknowledgeRequest  # noqa: Y015
+
+@_typing.final
+class AcknowledgeReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AcknowledgeReply: _TypeAlias = AcknowledgeReply  # noqa: Y015
+
+@_typing.final
 class StatusRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

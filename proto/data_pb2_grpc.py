@@ -59,6 +59,16 @@ class DataStub(object):
                 request_serializer=gossamer_dot_proto_dot_data__pb2.BindRequest.SerializeToString,
                 response_deserializer=gossamer_dot_proto_dot_data__pb2.BindReply.FromString,
                 _registered_method=True)
+        self.Watch = channel.unary_stream(
+                '/gossamer.v1.Data/Watch',
+                request_serializer=gossamer_dot_proto_dot_data__pb2.WatchRequest.SerializeToString,
+                response_deserializer=gossamer_dot_proto_dot_data__pb2.WatchPage.FromString,
+                _registered_method=True)
+        self.Acknowledge = channel.unary_unary(
+                '/gossamer.v1.Data/Acknowledge',
+                request_serializer=gossamer_dot_proto_dot_data__pb2.AcknowledgeRequest.SerializeToString,
+                response_deserializer=gossamer_dot_proto_dot_data__pb2.AcknowledgeReply.FromString,
+                _registered_method=True)
         self.Status = channel.unary_unary(
                 '/gossamer.v1.Data/Status',
                 request_serializer=gossamer_dot_proto_dot_data__pb2.StatusRequest.SerializeToString,
@@ -110,6 +120,22 @@ class DataServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Watch(self, request, context):
+        """The changes of a keyspace as they become visible on the node, in commit order: what there is, or what
+        came since a cursor, then what comes. The first page comes at once and says where it begins. The
+        stream ends well when nothing came for `idle_s`; a node that closes ends it with an error.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Acknowledge(self, request, context):
+        """How far a subscription has come, which never goes back, or that its consumer leaves.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Status(self, request, context):
         """What the node says of itself, as JSON.
         """
@@ -151,6 +177,16 @@ def add_DataServicer_to_server(servicer, server):
                     servicer.Bind,
                     request_deserializer=gossamer_dot_proto_dot_data__pb2.BindRequest.FromString,
                     response_serializer=gossamer_dot_proto_dot_data__pb2.BindReply.SerializeToString,
+            ),
+            'Watch': grpc.unary_stream_rpc_method_handler(
+                    servicer.Watch,
+                    request_deserializer=gossamer_dot_proto_dot_data__pb2.WatchRequest.FromString,
+                    response_serializer=gossamer_dot_proto_dot_data__pb2.WatchPage.SerializeToString,
+            ),
+            'Acknowledge': grpc.unary_unary_rpc_method_handler(
+                    servicer.Acknowledge,
+                    request_deserializer=gossamer_dot_proto_dot_data__pb2.AcknowledgeRequest.FromString,
+                    response_serializer=gossamer_dot_proto_dot_data__pb2.AcknowledgeReply.SerializeToString,
             ),
             'Status': grpc.unary_unary_rpc_method_handler(
                     servicer.Status,
@@ -298,6 +334,60 @@ class Data(object):
             '/gossamer.v1.Data/Bind',
             gossamer_dot_proto_dot_data__pb2.BindRequest.SerializeToString,
             gossamer_dot_proto_dot_data__pb2.BindReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Watch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/gossamer.v1.Data/Watch',
+            gossamer_dot_proto_dot_data__pb2.WatchRequest.SerializeToString,
+            gossamer_dot_proto_dot_data__pb2.WatchPage.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Acknowledge(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gossamer.v1.Data/Acknowledge',
+            gossamer_dot_proto_dot_data__pb2.AcknowledgeRequest.SerializeToString,
+            gossamer_dot_proto_dot_data__pb2.AcknowledgeReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -52,6 +52,13 @@ class DataStub:
     """
     Bind: _grpc.UnaryUnaryMultiCallable[_data_pb2.BindRequest, _data_pb2.BindReply]
     """Compare a document class with what is recorded of it, and record it."""
+    Watch: _grpc.UnaryStreamMultiCallable[_data_pb2.WatchRequest, _data_pb2.WatchPage]
+    """The changes of a keyspace as they become visible on the node, in commit order: what there is, or what
+    came since a cursor, then what comes. The first page comes at once and says where it begins. The
+    stream ends well when nothing came for `idle_s`; a node that closes ends it with an error.
+    """
+    Acknowledge: _grpc.UnaryUnaryMultiCallable[_data_pb2.AcknowledgeRequest, _data_pb2.AcknowledgeReply]
+    """How far a subscription has come, which never goes back, or that its consumer leaves."""
     Status: _grpc.UnaryUnaryMultiCallable[_data_pb2.StatusRequest, _data_pb2.StatusReply]
     """What the node says of itself, as JSON."""
     Admin: _grpc.UnaryUnaryMultiCallable[_data_pb2.AdminRequest, _data_pb2.AdminReply]
@@ -72,6 +79,13 @@ class DataAsyncStub(DataStub):
     """
     Bind: _aio.UnaryUnaryMultiCallable[_data_pb2.BindRequest, _data_pb2.BindReply]  # type: ignore[assignment]
     """Compare a document class with what is recorded of it, and record it."""
+    Watch: _aio.UnaryStreamMultiCallable[_data_pb2.WatchRequest, _data_pb2.WatchPage]  # type: ignore[assignment]
+    """The changes of a keyspace as they become visible on the node, in commit order: what there is, or what
+    came since a cursor, then what comes. The first page comes at once and says where it begins. The
+    stream ends well when nothing came for `idle_s`; a node that closes ends it with an error.
+    """
+    Acknowledge: _aio.UnaryUnaryMultiCallable[_data_pb2.AcknowledgeRequest, _data_pb2.AcknowledgeReply]  # type: ignore[assignment]
+    """How far a subscription has come, which never goes back, or that its consumer leaves."""
     Status: _aio.UnaryUnaryMultiCallable[_data_pb2.StatusRequest, _data_pb2.StatusReply]  # type: ignore[assignment]
     """What the node says of itself, as JSON."""
     Admin: _aio.UnaryUnaryMultiCallable[_data_pb2.AdminRequest, _data_pb2.AdminReply]  # type: ignore[assignment]
@@ -119,6 +133,25 @@ class DataServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_data_pb2.BindReply, _abc.Awaitable[_data_pb2.BindReply]]:
         """Compare a document class with what is recorded of it, and record it."""
+
+    @_abc_1.abstractmethod
+    def Watch(
+        self,
+        request: _data_pb2.WatchRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_data_pb2.WatchPage], _abc.AsyncIterator[_data_pb2.WatchPage]]:
+        """The changes of a keyspace as they become visible on the node, in commit order: what there is, or what
+        came since a cursor, then what comes. The first page comes at once and says where it begins. The
+        stream ends well when nothing came for `idle_s`; a node that closes ends it with an error.
+        """
+
+    @_abc_1.abstractmethod
+    def Acknowledge(
+        self,
+        request: _data_pb2.AcknowledgeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_data_pb2.AcknowledgeReply, _abc.Awaitable[_data_pb2.AcknowledgeReply]]:
+        """How far a subscription has come, which never goes back, or that its consumer leaves."""
 
     @_abc_1.abstractmethod
     def Status(

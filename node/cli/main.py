@@ -16,6 +16,7 @@ from .portable import export, import_
 from .serve import config, serve
 from .stock import mint, spend, transfer
 from .upkeep import backup, compact, doctor, restore, verify
+from .watch import subscriptions, watch
 
 HELP = """A replicated data store embedded in Python services.
 
@@ -52,6 +53,8 @@ for command in (
     transfer,
     remove,
     ls,
+    watch,
+    subscriptions,
     members,
     status,
     documents,

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from ..limits import LinkTiming
+from ..limits import FEED_AGE_S, FEED_CHANGES_MAX, LinkTiming
 from .options import AT, TLS_FILES, tls_of
 
 PREFIX = "GOSSAMER_"
@@ -52,6 +52,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """A TOML file: the keys that clients must show, and what each may do. With TLS only."""
     durability: Literal["commit", "relaxed"] = "commit"
     """``commit``: an acknowledged write survives power loss; ``relaxed``: a crash of the process."""
+    feed_changes_max: int = FEED_CHANGES_MAX
+    """Changes that the feed of a keyspace keeps."""
+    feed_age_s: float = FEED_AGE_S
+    """Seconds that a feed keeps a change."""
     timing: LinkTiming = LinkTiming()
     """A table of the file: heartbeats and redialing, in seconds."""
     log_json: bool = False

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -40,6 +41,11 @@ def of_text(text: str) -> Any:
 def print_json(value: Any) -> None:
     """Print a value as a line of JSON."""
     click.echo(to_json(value))
+
+
+def abandon_output() -> None:
+    """Write no more: what is still buffered goes nowhere, and so is not written at exit to a pipe that is closed."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

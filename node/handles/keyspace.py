@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..backend import Backend
 from ..limits import KEYSPACE_NAME_BYTES_MAX
+from .following import Subscribing
 from .space import Space
 from .transaction import Transaction
 
@@ -25,7 +26,7 @@ def check_name(name: str) -> str:
     return name
 
 
-class Keyspace(Space):
+class Keyspace(Subscribing, Space):
     """The handles of one keyspace."""
 
     def __init__(self, backend: Backend, name: str = DEFAULT) -> None:

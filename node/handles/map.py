@@ -10,9 +10,10 @@ from gossamer.crdt import TYPES, path
 from ..backend import make_op
 from . import ranges, tree
 from .constructors import Handles
+from .following import Following
 
 
-class Map(Handles):
+class Map(Following, Handles):
     """Named things of every type, maps too. It is there as long as something in it is, or once created.
 
     Removing takes away what the node has seen; a concurrent write inside survives alone.

@@ -7,6 +7,7 @@ would cost a hundred times as much. Writes are awaited from the writer thread.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any, Protocol
 
 import grpc
@@ -19,14 +20,17 @@ from gossamer.proto import data_pb2_grpc
 from ..backend import Backend
 from ..documents import schema
 from ..errors import LimitExceeded
+from ..feed import Feeds
 from ..limits import PAGE_BYTES, REPLY_BYTES_MAX
-from . import faults, wire
+from . import faults, watching, wire
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class Served(Backend, Protocol):
     """What the service needs of a node."""
+
+    feeds: Feeds
 
     async def astatus(self) -> dict[str, Any]:
         """A plain, JSON-ready snapshot."""
@@ -71,6 +75,16 @@ class DataService(data_pb2_grpc.DataServicer):
         async with faults.answering(context):
             await self._node.abind(request.keyspace, schema.of_message(request.schema))
             return pb.BindReply()
+
+    async def Watch(self, request: pb.WatchRequest, context: Context) -> AsyncIterator[pb.WatchPage]:
+        async with faults.answering(context), aclosing(watching.serve(self._node.feeds, request)) as pages:
+            async for page in pages:
+                yield page  # not before the client, or the connection's buffer, has room for it
+
+    async def Acknowledge(self, request: pb.AcknowledgeRequest, context: Context) -> pb.AcknowledgeReply:
+        async with faults.answering(context):
+            await watching.acknowledge(self._node.feeds, request)
+            return pb.AcknowledgeReply()
 
     async def Status(self, request: pb.StatusRequest, context: Context) -> pb.StatusReply:
         async with faults.answering(context):

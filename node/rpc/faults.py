@@ -82,7 +82,8 @@ async def _abort(context: Context, error: Exception) -> NoReturn:
 def raised(error: grpc.RpcError, is_write: bool) -> Exception:
     """What a client raises for a call that failed."""
     code, details = error.code(), error.details() or ""
-    told = {item.key: str(item.value) for item in error.trailing_metadata() or ()}
+    pairs: Any = error.trailing_metadata() or ()  # named tuples or plain ones, depending on the kind of call
+    told = {key: str(value) for key, value in pairs}
     if NAME_KEY in told:
         found = _CLASSES.get(told[NAME_KEY], errors.Refused)(details)
         if isinstance(found, errors.InsufficientRights) and told.get(AVAILABLE_KEY, "").isdecimal():

@@ -22,6 +22,8 @@ RIGHTS = {
     "Read": "read",
     "Scan": "read",
     "Estate": "read",
+    "Watch": "read",
+    "Acknowledge": "read",  # how far a reader has come is no data
     "Write": "write",
     "Bind": "write",
 }

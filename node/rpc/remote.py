@@ -28,6 +28,8 @@ from ..documents import schema as schemas
 from ..errors import Closed, LimitExceeded, VersionMismatch
 from ..tls import TLS
 from . import address, credentials, faults, wire
+from .following import RemoteFeeds
+from .guard import KEY
 from .keyed import Keyed
 
 Reply = TypeVar("Reply")
@@ -45,6 +47,7 @@ class RemoteBackend:
         self._connect()
         self._closed = False
         self.bound: set[tuple[str, type]] = set()
+        self.feeds = RemoteFeeds(self)
 
     def _connect(self) -> None:
         if self._tls is None:
@@ -56,6 +59,14 @@ class RemoteBackend:
             self._channel if self._key is None else grpc.intercept_channel(self._channel, Keyed(self._key))
         )
         self._stub = data_pb2_grpc.DataStub(keyed)
+
+    def aio_channel(self) -> tuple[grpc.aio.Channel, list[tuple[str, str]]]:
+        """A connection of its own for the running loop, and what each call over it shows."""
+        metadata = [] if self._key is None else [(KEY, self._key)]
+        if self._tls is None:
+            return grpc.aio.insecure_channel(self.target, options=address.CLIENT), metadata
+        shown = credentials.for_channel(self._tls)
+        return grpc.aio.secure_channel(self.target, shown, options=address.CLIENT), metadata
 
     def close(self) -> None:
         """Close the connection. Again: does nothing."""
@@ -71,7 +82,7 @@ class RemoteBackend:
         return wire.unpack_cell(cell_path, reply.cells[0])
 
     def scan(self, keyspace: str, prefix: bytes) -> Iterator[tuple[bytes, Cell]]:
-        self._check()
+        self.check()
         call = self._stub.Scan(pb.ScanRequest(keyspace=keyspace, prefix=prefix), timeout=self._timeout)
         try:
             for page in call:
@@ -146,10 +157,29 @@ class RemoteBackend:
         request = pb.AdminRequest(verb=verb, arguments=msgspec.json.encode(arguments))
         return msgspec.json.decode(self._call(self._stub.Admin, request, is_write=True).result)
 
+    async def aadmin(self, verb: str, arguments: dict[str, Any]) -> Any:
+        """`admin`, awaited."""
+        request = pb.AdminRequest(verb=verb, arguments=msgspec.json.encode(arguments))
+        reply = await self._acall(self._stub.Admin, request, is_write=True)
+        return msgspec.json.decode(reply.result)
+
+    def pages(self, request: pb.WatchRequest) -> Any:
+        """The call of a Watch, to iterate and to cancel."""
+        self.check()
+        return self._stub.Watch(request)
+
+    def acknowledge(self, request: pb.AcknowledgeRequest) -> None:
+        """How far a subscription has come. Sent twice it does no more, so it may be tried again."""
+        self._call(self._stub.Acknowledge, request)
+
+    async def aacknowledge(self, request: pb.AcknowledgeRequest) -> None:
+        """`acknowledge`, awaited."""
+        await self._acall(self._stub.Acknowledge, request)
+
     def _call(
         self, method: Callable[..., Reply], request: object, *, is_write: bool = False, wait: float = 0.0
     ) -> Reply:
-        self._check()
+        self.check()
         try:
             return method(request, timeout=self._timeout + wait)
         except grpc.RpcError as error:
@@ -158,7 +188,7 @@ class RemoteBackend:
     async def _acall(
         self, method: Callable[..., Reply], request: object, *, is_write: bool = False, wait: float = 0.0
     ) -> Reply:
-        self._check()
+        self.check()
         call = cast(Any, method).future(request, timeout=self._timeout + wait)
         await _done(call)
         try:
@@ -166,7 +196,8 @@ class RemoteBackend:
         except grpc.RpcError as error:
             raise faults.raised(error, is_write) from None
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """`Closed` if it is."""
         if self._closed:
             raise Closed(f"the client of {self.target} is closed")
         if self._tls is not None and (now := self._tls.changed_at()) != self._shown:

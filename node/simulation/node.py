@@ -14,19 +14,25 @@ from ..changing import ChangeFailed, Changing, check_outside
 from ..documents import binding
 from ..documents.schema import Schema
 from ..errors import Closed
+from ..feed import Feeds, Wanted
 from ..handles import Keyspace, Transaction
+from ..handles.following import Subscribing
 from ..handles.space import Space
 from ..replica import DEFAULT, Replica
 from ..replication.engine import Identity
 from ..store import Store
-from ..turns import Effect, Input, Instant, Kept, Result, Tick, Update, Write
+from ..turns import Effect, FeedInput, Input, Instant, Kept, Tick, Update, Write
 
 MAP_BYTES = 256 * 1024 * 1024
 PAGE_CELLS = 100
 
 
-class SimulatedNode(Space):
-    """A node's handles, in simulated time. Writes commit at once; they reach others as the clock moves on."""
+class SimulatedNode(Subscribing, Space):
+    """A node's handles, in simulated time. Writes commit at once; they reach others as the clock moves on.
+
+    Time stands still for one who waits: watches and subscriptions end with what there is, and go on when they are
+    iterated again after the clock has moved.
+    """
 
     def __init__(
         self,
@@ -79,6 +85,15 @@ class SimulatedNode(Space):
             new_id=lambda: self._rng.randbytes(8),
             on_new_id=self._keep_identity,
         )
+        self._feeds = Feeds(
+            self._core,
+            self._ask,
+            self._aask,
+            _no_check,
+            _no_check,
+            lambda: self._clock().mono,
+            adjust=_no_wait,
+        )
 
     def _keep_identity(self, replica: bytes, old: list[bytes], _reason: str) -> None:
         self._identity = (replica, list(old))
@@ -91,6 +106,7 @@ class SimulatedNode(Space):
     def stop(self) -> None:
         """End it at once: what was not committed is gone."""
         core, self._core = self.core, None
+        core.hub.close()
         core.close()
 
     def turn(self, inputs: Sequence[Input], *, is_last: bool = False) -> list[Any]:
@@ -135,7 +151,7 @@ class SimulatedNode(Space):
 
     def _own(self, one: Write | Update) -> Dot | None:
         check_outside()
-        result: Result = self.turn([one])[0]
+        result: Dot | Kept | Exception | None = self.turn([one])[0]
         while isinstance(result, Kept):
             if id(one) in self.settled:
                 result = self.settled.pop(id(one))
@@ -176,6 +192,21 @@ class SimulatedNode(Space):
     async def abind(self, keyspace: str, schema: Schema) -> None:
         self.bind(keyspace, schema)
 
+    @property
+    def feeds(self) -> Feeds:
+        """Its feeds, as a backend has them."""
+        assert self.core is not None
+        return self._feeds
+
+    def _ask(self, what: FeedInput) -> Any:
+        result = self.turn([what])[0]
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    async def _aask(self, what: FeedInput) -> Any:
+        return self._ask(what)
+
     # Beside the handles
 
     def keyspace(self, name: str) -> Keyspace:
@@ -196,3 +227,11 @@ class SimulatedNode(Space):
 
     def __repr__(self) -> str:
         return f"<node {self.name}{'' if self.is_alive else ' (down)'}>"
+
+
+def _no_check() -> None:
+    """A node that runs can be read and written."""
+
+
+def _no_wait(wanted: Wanted) -> Wanted:
+    return wanted._replace(timeout=0.0)

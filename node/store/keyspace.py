@@ -16,7 +16,8 @@ import msgspec
 from gossamer.crdt import EMPTY, Cell, Dot, Vector, codec, path, vector
 
 from ..replication.state import Bootstrap, State
-from . import index, record
+from . import feed, index, record
+from .feedlog import FeedDraft
 
 _STATE, _PEER = b"state", b"peer:"
 _BOUNDED = path.CELLS["bounded_counter"]  # most paths do not even have its code in them
@@ -32,9 +33,11 @@ class Tables:
         self.groups = env.open_db(f"{name}/groups".encode(), txn=txn, dupsort=True)
         self.meta = env.open_db(f"{name}/meta".encode(), txn=txn)
         self.staged = env.open_db(f"{name}/staged".encode(), txn=txn)
+        self.feed_log = env.open_db(f"{name}/feed".encode(), txn=txn)
         if txn.stat(self.staged)["entries"]:  # else it would be a write all the same
             txn.drop(self.staged, delete=False)  # parts of a batch that no link will complete any more
         self.state = read_state(txn, self.meta)
+        self.feed = feed.load_state(txn, self.meta)
 
 
 def read_state(txn: lmdb.Transaction[bytes], meta: Any) -> State:
@@ -132,7 +135,17 @@ class Draft(View):
         """Replicas that may come back with writes that nobody here has seen."""
         self.bounded: set[bytes] = set()
         """Bounded counters that were changed: their rights may have to be moved."""
+        self.wall = 0
+        """Microseconds since 1970: when this transaction is."""
+        self._feed = FeedDraft(tables, txn) if tables.feed.is_on else None
         self.has_changed = False
+
+    @property
+    def feed(self) -> FeedDraft:
+        """The keyspace's feed in this transaction; `touch` the draft after a change of it."""
+        if self._feed is None:
+            self._feed = FeedDraft(self.tables, self.txn)
+        return self._feed
 
     def cell(self, cell_path: bytes) -> Cell:
         known = self._cells.get(cell_path)
@@ -156,6 +169,8 @@ class Draft(View):
         old = self.cell(cell_path)
         if new is old:
             return
+        if self._feed is not None:
+            self._feed.note(cell_path, old)
         self._index(cell_path, old, new, grouped)
         if new.live or new.dead:
             encoded = codec.encode(new)
@@ -238,6 +253,8 @@ class Draft(View):
         self._flush_cells()
         self._flush_pairs(self.tables.changes, self._rows)
         self._flush_pairs(self.tables.groups, self._groups)
+        if self._feed is not None:
+            self._feed.spill(self._cells, self.wall)
         self._cells.clear()
         self._weights.clear()
 
@@ -297,3 +314,11 @@ class Draft(View):
             else:
                 self.txn.put(_PEER + replica, vector.encode(had), db=self.tables.meta)
         self._peers.clear()
+        if self._feed is not None:
+            self._feed.flush()
+
+    def committed(self) -> None:
+        """The transaction stands: what is kept in memory of the last commit is this."""
+        self.tables.state = self.state
+        if self._feed is not None:
+            self.tables.feed = self._feed.state

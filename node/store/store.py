@@ -14,9 +14,10 @@ import lmdb
 
 from gossamer.crdt import EMPTY, Cell, path
 
-from ..errors import Closed, StoreFailed
+from ..errors import Closed, Damaged, StoreFailed
 from ..replication.state import State
-from . import environment, record
+from . import environment, feed, feedpage, record
+from .feed import FeedState, Place, Subscribed
 from .keyspace import Draft, Tables, View
 
 _NODE, _NAMES = b"node", b"keyspaces"
@@ -145,6 +146,31 @@ class Store:
             end = path.prefix_end(prefix) if prefix else None
             return [item for item, _ in zip(view.cells(start, end), range(limit), strict=False)]
 
+    def feed(self, keyspace: str) -> FeedState:
+        """The feed of a keyspace as of the last commit. `KeyError` if it is not hosted here."""
+        return self._tables[keyspace].feed
+
+    def feed_page(self, keyspace: str, place: Place, scope: feedpage.Scope) -> feedpage.Page:
+        """What there is of a feed from a place on; from any thread. `CursorExpired` if that is gone."""
+        with self.reading() as txn:
+            return feedpage.read(self._tables[keyspace], txn, place, scope)
+
+    def subscriptions(self, keyspace: str) -> dict[str, Subscribed]:
+        """The subscriptions of a keyspace, by name."""
+        with self.reading() as txn:
+            return feed.load_subscriptions(txn, self._tables[keyspace].meta)
+
+    def logged_at(self, keyspace: str, position: int) -> int | None:
+        """When the first change at or past a position was committed, in microseconds since 1970; None without one."""
+        with self.reading() as txn:
+            cursor = txn.cursor(db=self._tables[keyspace].feed_log)
+            if not cursor.set_range(feed.key(position)):
+                return None
+            try:
+                return feed.unpack(int.from_bytes(cursor.key(), "big"), cursor.value()).wall
+            except Damaged:
+                return None
+
     @contextmanager
     def snapshot(self) -> Iterator[Callable[[str], View]]:
         """Views of the keyspaces as of the last commit, all of one LMDB snapshot. For the writer's thread."""
@@ -179,7 +205,7 @@ class Store:
                 return
             txn.commit()
         for d in changed:
-            d.tables.state = d.state
+            d.committed()
 
     def copy_to(self, folder: Path) -> None:
         """Copy the last commit into an empty folder, without free pages. Any thread; writers go on meanwhile."""

@@ -19,6 +19,7 @@ def test_all_is_what_is_importable() -> None:
 
 
 WAITLESS = {name for name in vars(handles.Handles) if not name.startswith("_")} | {"transaction"}
+WAITLESS |= {"watch", "awatch", "subscription"}  # what they give is iterated, with ``for`` or ``async for``
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,11 @@ from gossamer import Node
 from gossamer.config import of as make_config
 from gossamer.crdt import EMPTY, Cell, Dot, codec, join
 from gossamer.errors import ProtocolError
+from gossamer.feed import Hub
 from gossamer.limits import LinkTiming
 from gossamer.memory import MemoryBackend
+from gossamer.store.feed import Place, Subscribed
+from gossamer.store.feedpage import Page, Scope
 from gossamer.turns import (
     Close,
     Connected,
@@ -67,6 +70,9 @@ class StandIn:
         self.to_dial: list[str] = []
         self.hosted: set[str] = {"default"}
         self.is_closed = False
+        self.hub = Hub()
+        self.replica = replica
+        self.names: dict[bytes, str] = {}
         self._out: list[Effect] = []
 
     def turn(self, inputs: Sequence[Input], now: Instant) -> Sequence[Result]:
@@ -103,6 +109,15 @@ class StandIn:
 
     def estate(self, keyspace: str, member: str) -> tuple[bytes, ...]:
         return self.memory.estate(keyspace, member)
+
+    def feed_page(self, keyspace: str, place: Place, scope: Scope) -> Page | None:
+        raise NotImplementedError
+
+    def subscriptions(self, keyspace: str) -> dict[str, Subscribed]:
+        raise NotImplementedError
+
+    def feed_status(self, keyspace: str) -> dict[str, Any]:
+        raise NotImplementedError
 
     def status(self) -> dict[str, Any]:
         return {"links": len(self.open_links)}

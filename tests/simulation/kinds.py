@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from .bounded import Bounded
 from .changing import Changing
+from .feed import FeedSchedule
 from .heirs import HeirSchedule
 from .schedule import Schedule
 
@@ -17,4 +18,5 @@ KINDS: dict[str, type[Schedule]] = {
     "changing": Changing,
     "heirs": HeirSchedule,
     "bounded": Bounded,
+    "feed": FeedSchedule,
 }

@@ -1,0 +1,1 @@
+from node.feed.tray import *
