@@ -21,7 +21,7 @@ from ..handles.space import Space
 from ..replica import DEFAULT, Replica
 from ..replication.engine import Identity
 from ..store import Store
-from ..turns import Effect, FeedInput, Input, Instant, Kept, Tick, Update, Write
+from ..turns import Effect, FeedInput, Input, Instant, Kept, Result, Tick, Update, Write
 
 MAP_BYTES = 256 * 1024 * 1024
 PAGE_CELLS = 100
