@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from gossamer.crdt import Cell
 
 from .backend import Change, Op
-from .store.feed import Place, Subscribed
-from .store.feedpage import Page, Scope
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # at run time the engine, which imports this, must not meet LMDB
     from .feed.hub import Hub
+    from .store.feed import Place, Subscribed
+    from .store.feedpage import Page, Scope
 
 
 class Instant(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -176,3 +177,22 @@ def test_the_commands(place: Path) -> None:
         assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
         done = command("add", "counter:c", "--at", a.address, *files)
         assert done.returncode == 1 and "access key" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_who_may_read_may_follow(place: Path) -> None:
+    keys = keys_file(place / "keys.toml", r='read = ["orders"]', other='write = ["default"]')
+    with node(place) as a, connect(place, a, keys["r"]) as r, connect(place, a, keys["other"]) as other:
+        a.keyspace("orders").counter("c").add(1)
+        assert [change.new for change in r.keyspace("orders").watch(timeout=0)] == [1]
+        with r.keyspace("orders").subscription("s", timeout=0, auto_ack=True) as feed:
+            assert [change.new for change in feed] == [1]
+
+        async def follow() -> list[Any]:
+            return [change.new async for change in r.keyspace("orders").awatch(timeout=0)]
+
+        assert asyncio.run(follow()) == [1]
+        for follows in (other.keyspace("orders").watch, other.keyspace("orders").subscription("s").__enter__):
+            with pytest.raises(Denied, match="may not read keyspace 'orders'"):
+                follows()
+        with pytest.raises(Denied):
+            r.keyspace("orders").unsubscribe("s")
