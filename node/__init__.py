@@ -40,6 +40,7 @@ from .errors import (
     Unreachable,
     VersionMismatch,
 )
+from .feed import AsyncWatch, Change, Subscription, Watch
 from .handles import (
     BoundedCounter,
     Counter,
@@ -62,7 +63,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "TLS",
+    "AsyncWatch",
     "BoundedCounter",
+    "Change",
     "Closed",
     "Conflicted",
     "Counter",
@@ -99,11 +102,13 @@ __all__ = [
     "StoreError",
     "StoreFailed",
     "StoreFull",
+    "Subscription",
     "SubscriptionInUse",
     "Transaction",
     "UnfitData",
     "Unreachable",
     "VersionMismatch",
+    "Watch",
     "aopen",
     "connect",
     "field",

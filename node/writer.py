@@ -232,6 +232,7 @@ class Writer:
         except StoreFailed as error:
             log.error("the store failed; nothing more is written: %s", error)
             self._refusal = self._refusal or error
+            self._core.hub.ring_all()  # those who wait for what will never come
             failure: Exception = error
         except GossamerError as error:  # a full disk, say: the callers are told
             failure = error

@@ -66,7 +66,8 @@ def settings_options(command: F) -> F:
 
 EPILOG = (
     "Each setting can also stand in the file (data, listen, advertise, peers, name, cluster, keyspaces, tls_ca, "
-    "tls_certificate, tls_key, access, durability, log_json, log_level, and a table timing) or in the environment (GOSSAMER_LISTEN and so on; "
+    "tls_certificate, tls_key, access, durability, feed_changes_max, feed_age_s, log_json, log_level, and a table "
+    "timing) or in the environment (GOSSAMER_LISTEN and so on; "
     "lists with commas). Arguments come before the environment, and that before the file."
 )
 

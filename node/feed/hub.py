@@ -105,11 +105,15 @@ class Hub:
         for bell in bells:
             bell.ring()
 
+    def ring_all(self) -> None:
+        """Wake everybody: something has happened to the node itself."""
+        for keyspace in list(self._bells):
+            self.ring(keyspace)
+
     def close(self) -> None:
         """End every iteration."""
         self.is_closed = True
-        for keyspace in list(self._bells):
-            self.ring(keyspace)
+        self.ring_all()
 
     def claim(self, keyspace: str, name: str, owner: bytes) -> Consumer:
         """Take a subscription. `SubscriptionInUse` if another owner has it."""

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import gossamer
-from gossamer import Closed, Conflicted, CursorExpired, Damaged, Node, NotReady
+from gossamer import Closed, Conflicted, CursorExpired, Damaged, Node, NotReady, StoreFailed
 from gossamer.crdt import Cell, Entry, path
 from gossamer.feed import Change
 from gossamer.limits import FEED_PAGE_CHANGES
@@ -254,6 +254,27 @@ def test_the_node_s_close_ends_it(tmp_path: Path) -> None:
         node.watch()
 
 
+def test_a_store_that_fails_is_said_to_one_who_waits(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any) -> Any:
+        raise StoreFailed("a test")
+
+    watch, raised = node.watch(), list[Exception]()
+
+    def consume() -> None:
+        try:
+            next(watch)
+        except StoreFailed as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=consume)
+    thread.start()
+    monkeypatch.setattr(node.backend.core, "turn", fails)
+    with pytest.raises(StoreFailed):
+        node.counter("c").add(1)
+    thread.join(20)
+    assert len(raised) == 1
+
+
 def test_a_timeout_ends_it_for_now(node: Node) -> None:
     watch = node.watch(timeout=0.01)
     assert list(watch) == []
@@ -402,3 +423,19 @@ async def test_async_an_expired_cursor_may_begin_again(node: Node) -> None:
         await anext(node.awatch(since=cursor))
     node.counter("c").add(1)
     assert (await anext(node.awatch(since=cursor, expired="snapshot"))).new == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "error"),
+    [
+        ({"feed_changes_max": 0}, ValueError),
+        ({"feed_changes_max": True}, TypeError),
+        ({"feed_age_s": 0}, ValueError),
+        ({"feed_age_s": float("inf")}, ValueError),
+        ({"feed_age_s": "1"}, TypeError),
+    ],
+)
+def test_a_wrong_setting_is_named(tmp_path: Path, settings: dict[str, Any], error: type[Exception]) -> None:
+    with pytest.raises(error, match=next(iter(settings))):
+        gossamer.open(tmp_path, **settings)
+    assert list(tmp_path.iterdir()) == []
