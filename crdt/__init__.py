@@ -3,10 +3,11 @@
 No I/O, no clock (time is an argument), no threads.
 """
 
-from . import cell, codec, counter_bounded, path, register_lww, values, vector
+from . import cell, codec, counter_bounded, expiry, path, register_lww, register_mv, values, vector
 from .cell import EMPTY, Cell, Dead, Dot, Entry, Event, join
 from .celltype import Args, CellType, Write, remove
 from .errors import MalformedError, RightsError, UnseenError
+from .expiring import Expiring
 from .types import TYPES, check_cell, register_type, type_at
 from .vector import Vector
 
@@ -20,6 +21,7 @@ __all__ = [
     "Dot",
     "Entry",
     "Event",
+    "Expiring",
     "MalformedError",
     "RightsError",
     "UnseenError",
@@ -29,9 +31,11 @@ __all__ = [
     "check_cell",
     "codec",
     "counter_bounded",
+    "expiry",
     "join",
     "path",
     "register_lww",
+    "register_mv",
     "register_type",
     "remove",
     "type_at",

@@ -267,6 +267,20 @@ def supersede(cell: Cell, event: Event) -> Cell:
     return make((), _latest(_latest_tuple(cell.dead, killed), (mine,)))
 
 
+def withdraw(cell: Cell, event: Event, is_due: Callable[[Entry], bool]) -> Cell:
+    """No entry; those that ``is_due`` names are dead, and no others. The event shows as the writer's dead seq.
+
+    The same cell if there are none, or if an entry of the writer's own would stay. To show the event it would have
+    to move to the event's dot, and then survive a concurrent removal of it.
+    """
+    killed = [entry for entry in cell.live if is_due(entry)]
+    kept = [entry for entry in cell.live if not is_due(entry)]
+    if not killed or any(entry.replica == event.replica for entry in kept):
+        return cell
+    dead = (Dead(event.replica, event.seq), *(kill(e) for e in killed if e.replica != event.replica))
+    return make(kept, _latest(cell.dead, dead))
+
+
 def _latest_tuple(a: tuple[Dead, ...], b: tuple[Dead, ...]) -> tuple[Dead, ...]:
     return tuple(_latest(a, b))
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from . import values
-from .cell import Cell, Dot, Event, supersede
+from .cell import Cell, Dot, Entry, Event, supersede
 from .errors import MalformedError
 
 Args = tuple[Any, ...]
@@ -43,6 +43,17 @@ class CellType:
     def value(self, cell: Cell) -> Any:
         """What a plain reader sees."""
         raise NotImplementedError(self.kind)
+
+    def at(self, cell: Cell, now: int) -> Cell:
+        """The cell as a reader at ``now``, in microseconds since 1970, sees it: without what has expired."""
+        return cell
+
+    def sweep(self, cell: Cell, event: Event, is_due: Callable[[Entry], bool]) -> Cell:
+        """The cell after ``event`` has removed the expired entries that ``is_due`` names, and what they beat.
+
+        Whatever else stands, a concurrent renewal say, goes on standing. The same cell if nothing can be done.
+        """
+        return cell
 
     def present(self, cell: Cell) -> bool:
         """Whether the cell shows in ``keys()``, ``items()`` and a map's value."""

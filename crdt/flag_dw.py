@@ -5,29 +5,24 @@ A disable writes an *off* of its own, so an enable that it did not see finds it 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from .cell import Cell, Event, assign
-from .celltype import OFF, ON, Args, CellType, Write, on_or_off, remove
-
-
-def _enable(cell: Cell, event: Event, _args: Args) -> Cell:
-    return assign(cell, event, ON)
+from .celltype import OFF, Args
+from .expiring import Switch, turn_on
 
 
 def _disable(cell: Cell, event: Event, _args: Args) -> Cell:
     return assign(cell, event, OFF)
 
 
-class FlagDW(CellType):
+class FlagDW(Switch):
     kind = "flag_dw"
-    _methods: Mapping[str, Write] = {"enable": _enable, "disable": _disable, "remove": remove}
+    adds = "enable"
 
-    def methods(self) -> Mapping[str, Write]:
-        return self._methods
+    def __init__(self) -> None:
+        super().__init__(enable=turn_on, disable=_disable)
+
+    def is_on(self, cell: Cell) -> bool:
+        return bool(cell.live) and all(entry.payload != OFF for entry in cell.live)
 
     def value(self, cell: Cell) -> bool:
-        return bool(cell.live) and all(entry.payload == ON for entry in cell.live)
-
-    def check(self, payload: bytes) -> None:
-        on_or_off(self.kind, payload)
+        return self.is_on(cell)

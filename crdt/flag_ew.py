@@ -5,25 +5,17 @@ A disable supersedes the enables it saw and writes nothing of its own, so one it
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from .cell import Cell, Event, assign
-from .celltype import ON, Args, CellType, Write, on_or_off, remove
-
-
-def _enable(cell: Cell, event: Event, _args: Args) -> Cell:
-    return assign(cell, event, ON)
+from .cell import Cell
+from .celltype import remove
+from .expiring import Switch, turn_on
 
 
-class FlagEW(CellType):
+class FlagEW(Switch):
     kind = "flag"
-    _methods: Mapping[str, Write] = {"enable": _enable, "disable": remove, "remove": remove}
+    adds = "enable"
 
-    def methods(self) -> Mapping[str, Write]:
-        return self._methods
+    def __init__(self) -> None:
+        super().__init__(enable=turn_on, disable=remove)
 
     def value(self, cell: Cell) -> bool:
-        return any(entry.payload == ON for entry in cell.live)
-
-    def check(self, payload: bytes) -> None:
-        on_or_off(self.kind, payload)
+        return self.is_on(cell)

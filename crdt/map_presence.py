@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from .cell import Cell, Event, assign
-from .celltype import ON, Args, CellType, Write, on_or_off, remove
+from .cell import Cell
+from .expiring import Switch, turn_on
 
 
-def _create(cell: Cell, event: Event, _args: Args) -> Cell:
-    return assign(cell, event, ON)
-
-
-class MapPresence(CellType):
+class MapPresence(Switch):
     kind = "map"
-    _methods: Mapping[str, Write] = {"create": _create, "remove": remove}
+    adds = "create"
 
-    def methods(self) -> Mapping[str, Write]:
-        return self._methods
+    def __init__(self) -> None:
+        super().__init__(create=turn_on)
 
     def value(self, cell: Cell) -> dict[str, Any]:
         return {}
-
-    def check(self, payload: bytes) -> None:
-        on_or_off(self.kind, payload)

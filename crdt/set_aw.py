@@ -5,26 +5,18 @@ A remove supersedes the adds it saw; one it did not see survives it. After Bieni
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from .cell import Cell, Event, assign
-from .celltype import ON, Args, CellType, Write, on_or_off, remove
-
-
-def _add(cell: Cell, event: Event, _args: Args) -> Cell:
-    return assign(cell, event, ON)
+from .cell import Cell
+from .celltype import remove
+from .expiring import Switch, turn_on
 
 
-class SetAW(CellType):
+class SetAW(Switch):
     kind = "set"
-    _methods: Mapping[str, Write] = {"add": _add, "discard": remove, "remove": remove}
+    adds = "add"
 
-    def methods(self) -> Mapping[str, Write]:
-        return self._methods
+    def __init__(self) -> None:
+        super().__init__(add=turn_on, discard=remove)
 
     def value(self, cell: Cell) -> bool:
         """Whether the element is in the set."""
-        return any(entry.payload == ON for entry in cell.live)
-
-    def check(self, payload: bytes) -> None:
-        on_or_off(self.kind, payload)
+        return self.is_on(cell)

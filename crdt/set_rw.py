@@ -6,38 +6,29 @@ Removing the map around the set is no such statement: it supersedes what it saw,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from .cell import Cell, Event, assign, supersede
-from .celltype import OFF, ON, Args, CellType, Write, on_or_off
-
-
-def _add(cell: Cell, event: Event, _args: Args) -> Cell:
-    return assign(cell, event, ON)
+from .cell import Cell, Event, assign
+from .celltype import OFF, Args
+from .expiring import Switch, turn_on
 
 
 def _remove(cell: Cell, event: Event, _args: Args) -> Cell:
-    is_known = cell.is_conflicted or any(entry.payload == ON for entry in cell.live)
+    is_known = cell.is_conflicted or any(entry.payload != OFF for entry in cell.live)
     return assign(cell, event, OFF) if is_known else cell
 
 
-def _supersede(cell: Cell, event: Event, _args: Args) -> Cell:
-    return supersede(cell, event) if cell.live else cell
-
-
-class SetRW(CellType):
+class SetRW(Switch):
     kind = "set_rw"
-    _methods: Mapping[str, Write] = {"add": _add, "discard": _remove, "remove": _supersede}
+    adds = "add"
 
-    def methods(self) -> Mapping[str, Write]:
-        return self._methods
+    def __init__(self) -> None:
+        super().__init__(add=turn_on, discard=_remove)
+
+    def is_on(self, cell: Cell) -> bool:
+        return bool(cell.live) and all(entry.payload != OFF for entry in cell.live)
 
     def value(self, cell: Cell) -> bool:
         """Whether the element is in the set."""
-        return bool(cell.live) and all(entry.payload == ON for entry in cell.live)
+        return self.is_on(cell)
 
     def present(self, cell: Cell) -> bool:
-        return self.value(cell)
-
-    def check(self, payload: bytes) -> None:
-        on_or_off(self.kind, payload)
+        return self.is_on(cell)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from gossamer.crdt import Cell, CellType, Event, RightsError, UnseenError, path, type_at
+from gossamer.crdt import Cell, CellType, Event, Expiring, RightsError, UnseenError, path, type_at
 
-from .backend import CLEAR, EXPECT, Op
+from .backend import CLEAR, EXPECT, PERSIST, RANGES, SWEEP, Op
 from .errors import InsufficientRights, LimitExceeded, VersionMismatch
 from .limits import TRANSACTION_BYTES_MAX, TRANSACTION_CELLS_MAX, TRANSACTION_OPS_MAX
 
@@ -21,12 +21,12 @@ Scan = Callable[[bytes], Iterable[tuple[bytes, Cell]]]
 def expand(ops: Sequence[Op], scan: Scan, load: Load, event: Event) -> dict[bytes, Cell]:
     """Path -> new cell, for the cells that ``ops``, in order, change.
 
-    ``load`` gives the cell at a path, ``scan`` the cells under a prefix in path order; only `CLEAR` scans.
+    ``load`` gives the cell at a path, ``scan`` the cells under a prefix in path order; only `RANGES` scan.
     `LimitExceeded` for more than an event may hold; `TypeError` or `ValueError` for a write that its cell
     refuses; `VersionMismatch` for a cell that is not as expected; `InsufficientRights` for a bounded counter's. A
     conflicted cell may be written: the writes of one replica supersede both rivals.
     """
-    if len(ops) == 1 and ops[0].method != CLEAR:
+    if len(ops) == 1 and ops[0].method not in RANGES:
         op = ops[0]
         before = load(op.path)
         after = write(op, before, event)
@@ -40,7 +40,9 @@ def write(op: Op, cell: Cell, event: Event) -> Cell:
     if cell_type is None:
         raise ValueError(f"{path.to_text(op.path)}: this build has no such type")
     if op.method == EXPECT:
-        return _as_expected(op, cell, cell_type)
+        return _as_expected(op, cell, cell_type, event.now)
+    if op.method == SWEEP:  # where two payloads have one dot, until somebody has looked at it
+        return cell if cell.is_conflicted else cell_type.sweep(cell, event, op.args[0])
     try:
         return cell_type.write(cell, op.method, op.args, event)
     except UnseenError:
@@ -53,9 +55,9 @@ def write(op: Op, cell: Cell, event: Event) -> Cell:
         raise InsufficientRights(text, error.available) from None
 
 
-def _as_expected(op: Op, cell: Cell, cell_type: CellType) -> Cell:
+def _as_expected(op: Op, cell: Cell, cell_type: CellType, now: int) -> Cell:
     (wanted,) = op.args
-    if cell_type.version(cell) != wanted:
+    if cell_type.version(current(op.path, cell, now)) != wanted:
         raise VersionMismatch(
             f"{path.to_text(op.path)}: it was written since it was read; nothing is written now"
         )
@@ -63,13 +65,36 @@ def _as_expected(op: Op, cell: Cell, cell_type: CellType) -> Cell:
 
 
 def shows(cell_path: bytes, cell: Cell) -> bool:
-    """Whether the cell is there for a reader: in ``keys()``, and for `CLEAR` to remove."""
+    """Whether the cell is there for a reader, if nothing in it has expired, and for `CLEAR` to remove."""
     if not cell.live:
         return False
     cell_type = type_at(cell_path)
     if cell_type is None or cell.is_conflicted:
         return not cell.says_nothing
     return cell_type.present(cell)
+
+
+def each(op: Op, cell_path: bytes, cell: Cell, event: Event) -> Cell:
+    """A cell of the range that ``op``, one of `RANGES`, is about, after it.
+
+    `ValueError` if it is to expire and its kind cannot; what cannot expire need not be made to last.
+    """
+    if op.method == CLEAR:
+        return clear(cell_path, cell, event)
+    if not shows(cell_path, current(cell_path, cell, event.now)):
+        return cell
+    cell_type = type_at(cell_path)
+    if isinstance(cell_type, Expiring):
+        return cell_type.write(cell, RANGES[op.method], op.args, event)
+    if op.method == PERSIST:
+        return cell
+    raise ValueError(f"{path.to_text(cell_path)}: a {path.kind_of(cell_path)} cannot expire")
+
+
+def current(cell_path: bytes, cell: Cell, now: int) -> Cell:
+    """The cell as a reader at ``now`` sees it: without what has expired. A conflicted one as it is."""
+    cell_type = type_at(cell_path)
+    return cell if cell_type is None or cell.is_conflicted else cell_type.at(cell, now)
 
 
 def clear(cell_path: bytes, cell: Cell, event: Event) -> Cell:
@@ -116,9 +141,9 @@ def _several(ops: Sequence[Op], scan: Scan, load: Load, event: Event) -> dict[by
     check_limits(len(ops), 0, 0)
     changed: dict[bytes, Cell] = {}
     for op in ops:
-        if op.method == CLEAR:
+        if op.method in RANGES:
             for cell_path, cell in _under(op.path, scan, changed):
-                _note(changed, cell_path, cell, clear(cell_path, cell, event))
+                _note(changed, cell_path, cell, each(op, cell_path, cell, event))
         else:
             before = changed[op.path] if op.path in changed else load(op.path)
             _note(changed, op.path, before, write(op, before, event))

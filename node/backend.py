@@ -7,20 +7,23 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from gossamer.crdt import Cell, Dot, path, type_at
+from gossamer.crdt import Cell, Dot, expiry, path, type_at
 
 if TYPE_CHECKING:
     from .documents.schema import Schema
     from .feed import AsyncWatch, Held, Subscription, Wanted, Watch
 
-CLEAR = "clear"
-"""Not a type's method: remove every cell that the writer sees at or under a path."""
+CLEAR, EXPIRE, PERSIST = "clear", "expire_all", "persist_all"
+RANGES = {CLEAR: "remove", EXPIRE: "expire", PERSIST: "persist"}
+"""Not a type's methods: what they do to every cell that the writer sees at or under a path."""
+SWEEP = "sweep"
+"""Not a type's method, and the node's own alone: remove the expired entries for which the argument is true."""
 EXPECT = "expect"
 """Not a type's method: write nothing of the event, and raise `VersionMismatch`, unless the cell is at a version."""
 
 
 class Op(msgspec.Struct, frozen=True):
-    """One write: a method of the type of the cell at ``path``, `CLEAR` for a whole range, or the condition `EXPECT`."""
+    """One write: a method of the type of the cell at ``path``, one of `RANGES` for all under it, or the condition `EXPECT`."""
 
     path: bytes
     method: str
@@ -33,8 +36,8 @@ class Op(msgspec.Struct, frozen=True):
 def make_op(cell_path: bytes, method: str, raw: Sequence[Any] = ()) -> Op:
     """A checked write. `TypeError` or `ValueError` names the argument that is wrong."""
     path.check(cell_path)
-    if method == CLEAR:
-        return Op(cell_path, CLEAR, (), ())
+    if method in RANGES:
+        return Op(cell_path, method, _range_args(method, raw), tuple(raw))
     cell_type = type_at(cell_path)
     if cell_type is None:
         raise ValueError(f"{path.to_text(cell_path)}: this build has no such type")
@@ -43,8 +46,16 @@ def make_op(cell_path: bytes, method: str, raw: Sequence[Any] = ()) -> Op:
     return Op(cell_path, method, cell_type.prepare(method, tuple(raw)), tuple(raw))
 
 
+def _range_args(method: str, raw: Sequence[Any]) -> tuple[Any, ...]:
+    if len(raw) != (method == EXPIRE):
+        raise TypeError(
+            f"{method} takes {'an expiry' if method == EXPIRE else 'no argument'}, {len(raw)} given"
+        )
+    return tuple(expiry.prepare(arg) for arg in raw)
+
+
 def expect(cell_path: bytes, cell: Cell) -> Op:
-    """The condition that the cell is still at the version that ``cell`` is."""
+    """The condition that the cell is still at the version that ``cell``, as it was read, is."""
     cell_type = type_at(cell_path)
     assert cell_type is not None, "whoever read it knows its type"
     return make_op(cell_path, EXPECT, (cell_type.version(cell),))
@@ -56,6 +67,9 @@ Change = Callable[[Cell], Sequence[Op]]
 
 class Backend(Protocol):
     """Reads give cells; the handle applies the type's read rule. A write is one event, all or nothing."""
+
+    def now(self) -> int:
+        """The clock that tells what has expired, in microseconds since 1970: that of the node that is read."""
 
     @property
     def bound(self) -> set[tuple[str, type]]:

@@ -38,6 +38,10 @@ class LocalBackend:
             self.writer.check,
             lambda: clock().mono,
         )
+        self._clock = clock
+
+    def now(self) -> int:
+        return self._clock().wall
 
     def cell(self, keyspace: str, cell_path: bytes) -> Cell:
         self.writer.check_open()

@@ -60,6 +60,9 @@ class MemoryBackend:
     def _table(self, keyspace: str) -> _Table:
         return self._tables.setdefault(keyspace, _Table())
 
+    def now(self) -> int:
+        return self._clock()
+
     def cell(self, keyspace: str, cell_path: bytes) -> Cell:
         return self._table(keyspace).cells.get(cell_path, EMPTY)
 

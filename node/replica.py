@@ -20,7 +20,7 @@ from gossamer.crdt import Cell, Dot, Event, Vector
 from .apply import expand
 from .backend import Op
 from .changing import ChangeFailed
-from .errors import GossamerError, InsufficientRights, NotReady, StoreError
+from .errors import Damaged, GossamerError, InsufficientRights, NotReady, StoreError
 from .feed import upkeep
 from .feed.hub import Hub
 from .feed.upkeep import RETENTION, Retention
@@ -32,6 +32,7 @@ from .rights import Rights, Where
 from .store import Draft, Store
 from .store.feed import Place, Subscribed
 from .store.feedpage import Page, Scope
+from .sweep import Sweep
 from .turns import (
     KEPT,
     Acknowledge,
@@ -93,6 +94,7 @@ class Replica:
         self._collected: dict[
             str, tuple[frozenset[bytes], Vector]
         ] = {}  # whom the last pass waited for; its reach
+        self._sweep = Sweep(store, self.engine)
         self._upkeep_at = 0.0
         self.wake_at = 0.0
         self.hub = Hub()
@@ -131,6 +133,7 @@ class Replica:
 
         Raises `StoreError` if the transaction as a whole failed; then nothing of it stands.
         """
+        self.engine.wall_ahead = now.wall - int(now.mono * 1e6)
         if self.engine.is_disowned:  # a new id could not be stored at the end of an earlier turn
             self._take_new_identity(self.engine.is_disowned)
         try:
@@ -285,7 +288,7 @@ class Replica:
     # Upkeep
 
     def _upkeep(self, drafts: Callable[[str], Draft], now: Instant) -> None:
-        """Registration, votes and answers; a step of collection."""
+        """Registration, votes and answers; a step of collection, and one of sweeping."""
         states = {name: self.store.state(name) for name in self.store.keyspaces()}
         ops = self.engine.duties.due(states, now.mono)
         if ops:
@@ -293,7 +296,10 @@ class Replica:
         for name in states if states[SYSTEM].is_whole else ():
             self._collect(drafts, name, now)
         is_trimming = self._tend_feeds(drafts, now.wall)
-        self._upkeep_at = now.mono + (0.0 if self._collecting or is_trimming else limits.COLLECT_EVERY_S)
+        for name, op in self._sweep.due(now):
+            self._remove_expired(drafts(name), op, now)
+        is_busy = self._collecting or is_trimming or self._sweep.is_under_way
+        self._upkeep_at = now.mono + (0.0 if is_busy else min(limits.COLLECT_EVERY_S, limits.SWEEP_EVERY_S))
 
     def _tend_feeds(self, drafts: Callable[[str], Draft], wall: int) -> bool:
         """Retention; whether there is more to remove at once."""
@@ -303,6 +309,11 @@ class Replica:
             for name in self.store.keyspaces()
         ]
         return any(more)
+
+    def _remove_expired(self, draft: Draft, op: Op, now: Instant) -> None:
+        if draft.state.is_whole:  # else a renewal may be here that the vector does not say
+            with suppress(Damaged):  # it stays as it is, until it is replaced
+                self._commit(draft, [op], now)
 
     def _collect(self, drafts: Callable[[str], Draft], name: str, now: Instant) -> None:
         state = self.store.state(name)
@@ -330,6 +341,7 @@ class Replica:
 
     def outbox(self, now: Instant) -> list[Effect]:
         """What to send now, all of it committed; ask again until it is empty."""
+        self.engine.wall_ahead = now.wall - int(now.mono * 1e6)
         with self.store.snapshot() as views:
             effects = self.engine.outbox(views, self.store.keyspaces(), now.mono)
         self.wake_at = min(self.engine.wake_at, self._upkeep_at, self._rights.wake_at())

@@ -31,7 +31,7 @@ def status(replica: Replica) -> dict[str, Any]:
 
 
 def members(replica: Replica) -> list[dict[str, Any]]:
-    """The registry, with who is linked now."""
+    """The registry, with who is linked now, and what clock it has."""
     engine = replica.engine
     linked = {link.peer for link in engine.links.values() if link.hello and not link.closing}
     sealed, seals = engine.registry.sealed, engine.registry.seals
@@ -41,6 +41,7 @@ def members(replica: Replica) -> list[dict[str, Any]]:
             "replica": m.replica.hex(),
             "address": m.address,
             "keyspaces": sorted(m.keyspaces),
+            "clock_skew_s": _skew(m.replica, replica),
             "state": _member_state(m.is_forgotten, m.is_removed, m.replica, replica.replica, linked),
             "old_replicas": sorted(i.hex() for i in m.ids if i != m.replica),
             "sealed": sorted(i.hex() for i in m.ids if i in sealed),
@@ -48,6 +49,12 @@ def members(replica: Replica) -> list[dict[str, Any]]:
         }
         for m in sorted(engine.registry.members.values(), key=lambda m: m.name)
     ]
+
+
+def _skew(member: bytes, replica: Replica) -> float | None:
+    """Seconds by which a member's clock is ahead of ours, None if it is not linked."""
+    micros = 0 if member == replica.replica else replica.engine.skews().get(member)
+    return None if micros is None else round(micros / 1e6, 3)
 
 
 def _member_state(forgotten: bool, removed: bool, member: bytes, me: bytes, linked: set[bytes]) -> str:

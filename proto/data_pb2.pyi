@@ -57,6 +57,9 @@ class ReadReply(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CELLS_FIELD_NUMBER: _builtins.int
+    NOW_FIELD_NUMBER: _builtins.int
+    now: _builtins.int
+    """the node's clock, microseconds since 1970: it decides what has expired, not the client's"""
     @_builtins.property
     def cells(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """one for each path; a cell that is not there comes as the empty cell"""
@@ -65,10 +68,11 @@ class ReadReply(_message.Message):
         self,
         *,
         cells: _abc.Iterable[_builtins.bytes] | None = ...,
+        now: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cells", b"cells"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cells", b"cells", "now", b"now"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -83,7 +87,7 @@ class Op(_message.Message):
     ARGS_FIELD_NUMBER: _builtins.int
     path: _builtins.bytes
     method: _builtins.str
-    """Of the path's type; or "clear": every cell at or under the path; or "expect": not a write but a condition, that
+    """Of the path's type; or "clear", "expire_all", "persist_all": every cell at or under the path; or "expect": not a write but a condition, that
     the cell is at the version in args (a register's: the [replica, seq] that stands, or nil), else the whole
     transaction ends with the error VersionMismatch.
     """
@@ -254,6 +258,9 @@ class ScanPage(_message.Message):
 
     PATHS_FIELD_NUMBER: _builtins.int
     CELLS_FIELD_NUMBER: _builtins.int
+    NOW_FIELD_NUMBER: _builtins.int
+    now: _builtins.int
+    """the node's clock"""
     @_builtins.property
     def paths(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
     @_builtins.property
@@ -265,10 +272,11 @@ class ScanPage(_message.Message):
         *,
         paths: _abc.Iterable[_builtins.bytes] | None = ...,
         cells: _abc.Iterable[_builtins.bytes] | None = ...,
+        now: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cells", b"cells", "paths", b"paths"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cells", b"cells", "now", b"now", "paths", b"paths"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

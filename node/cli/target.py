@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gossamer.crdt import path
 
-from ..apply import shows
+from ..apply import current, shows
 from ..backend import CLEAR, Op, make_op
 from ..handles import (
     BoundedCounter,
@@ -75,16 +75,19 @@ class Target:
         if self.kind in _SETS:
             elements = list(self._handle(Set))
             return Found(elements, {}) if elements else None
-        cell = self._backend.cell(self._keyspace, self._path)
-        if not shows(self._path, cell) and self.kind not in _FLAGS:
+        if not self._is_there() and self.kind not in _FLAGS:
             return None
         return self._cell()
 
     def _map(self) -> Found | None:
         value = self._handle(Map).value()
-        if not value and not shows(self._path, self._backend.cell(self._keyspace, self._path)):
+        if not value and not self._is_there():
             return None
         return Found(value, {})
+
+    def _is_there(self) -> bool:
+        cell = self._backend.cell(self._keyspace, self._path)
+        return shows(self._path, current(self._path, cell, self._backend.now()))
 
     def _cell(self) -> Found | None:
         if self._is_element:

@@ -150,21 +150,25 @@ class Document(Reads[V_co], Generic[V_co]):
 
     def value(self) -> V_co:
         """All of it as a plain object. What is stored there beside its fields is left out."""
-        value: V_co = self._value(tree.leaves(self._backend.scan(self._keyspace, self._path)))
+        value: V_co = self._value(tree.leaves(self._backend.scan(self._keyspace, self._path), self._backend))
         return value
 
     async def avalue(self) -> V_co:
         """`value`, awaited."""
-        value: V_co = self._value(tree.leaves(await self._backend.ascan(self._keyspace, self._path)))
+        value: V_co = self._value(
+            tree.leaves(await self._backend.ascan(self._keyspace, self._path), self._backend)
+        )
         return value
 
     def exists(self) -> bool:
         """Whether anything is stored there."""
-        return any(True for _ in tree.leaves(self._backend.scan(self._keyspace, self._path)))
+        return any(True for _ in tree.leaves(self._backend.scan(self._keyspace, self._path), self._backend))
 
     async def aexists(self) -> bool:
         """`exists`, awaited."""
-        return any(True for _ in tree.leaves(await self._backend.ascan(self._keyspace, self._path)))
+        return any(
+            True for _ in tree.leaves(await self._backend.ascan(self._keyspace, self._path), self._backend)
+        )
 
     def clear(self) -> None:
         """Remove all that is stored there; a concurrent write inside survives alone."""

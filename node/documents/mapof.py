@@ -57,19 +57,19 @@ class MapOf(Reads[dict[str, Any]], Generic[H_co]):
 
     def value(self: MapOf[Reads[V]]) -> dict[str, V]:
         """Name -> plain value."""
-        return self._value(tree.leaves(self._backend.scan(self._keyspace, self._path)))
+        return self._value(tree.leaves(self._backend.scan(self._keyspace, self._path), self._backend))
 
     async def avalue(self: MapOf[Reads[V]]) -> dict[str, V]:
         """`value`, awaited."""
-        return self._value(tree.leaves(await self._backend.ascan(self._keyspace, self._path)))
+        return self._value(tree.leaves(await self._backend.ascan(self._keyspace, self._path), self._backend))
 
     def keys(self) -> list[str]:
         """The names, in order."""
-        return self._keys(tree.leaves(self._backend.scan(self._keyspace, self._path)))
+        return self._keys(tree.leaves(self._backend.scan(self._keyspace, self._path), self._backend))
 
     async def akeys(self) -> list[str]:
         """`keys`, awaited."""
-        return self._keys(tree.leaves(await self._backend.ascan(self._keyspace, self._path)))
+        return self._keys(tree.leaves(await self._backend.ascan(self._keyspace, self._path), self._backend))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.keys())

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from gossamer.crdt import Cell, type_at
 
-from .handle import Handle
+from ..backend import Op, make_op
+from . import expiring
+from .handle import ExpiringHandle
 
 KINDS = {"enable-wins": "flag", "disable-wins": "flag_dw"}
 """Policy -> kind. They are two kinds, so one name with both policies is two flags."""
 
 
-class Flag(Handle[bool]):
+class Flag(ExpiringHandle[bool]):
     """On or off, off at first. The policy says which of a concurrent enable and disable wins."""
 
     __slots__ = ()
@@ -31,13 +35,16 @@ class Flag(Handle[bool]):
     def __bool__(self) -> bool:
         return self.value()
 
-    def enable(self) -> None:
-        """Switch it on."""
-        self._write("enable")
+    def enable(self, *, ttl: float | None = None, expires_at: datetime | None = None) -> None:
+        """Switch it on, for ``ttl`` seconds or until ``expires_at``, an aware datetime, if one of them is given."""
+        self._backend.write(self._keyspace, (self._enables(ttl, expires_at),))
 
-    async def aenable(self) -> None:
+    async def aenable(self, *, ttl: float | None = None, expires_at: datetime | None = None) -> None:
         """`enable`, awaited."""
-        await self._awrite("enable")
+        await self._backend.awrite(self._keyspace, (self._enables(ttl, expires_at),))
+
+    def _enables(self, ttl: float | None, expires_at: datetime | None) -> Op:
+        return make_op(self._path, "enable", expiring.given(ttl, expires_at))
 
     def disable(self) -> None:
         """Switch it off."""

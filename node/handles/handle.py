@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from msgspec import UNSET
@@ -10,7 +11,8 @@ from msgspec import UNSET
 from gossamer.crdt import Cell, path
 
 from ..backend import Backend, Op, make_op
-from .reading import readable
+from . import expiring
+from .reading import read
 from .typed import Reads, Typed, V_co
 
 
@@ -37,10 +39,10 @@ class Handle(Reads[V_co]):
         return path.to_text(self._path)
 
     def _read(self) -> Cell:
-        return readable(self._path, self._backend.cell(self._keyspace, self._path))
+        return read(self._path, self._backend.cell(self._keyspace, self._path), self._backend)
 
     async def _aread(self) -> Cell:
-        return readable(self._path, await self._backend.acell(self._keyspace, self._path))
+        return read(self._path, await self._backend.acell(self._keyspace, self._path), self._backend)
 
     def _given(self, plain: Any) -> Any:
         """A stored value as the handle's reader wants it."""
@@ -70,22 +72,48 @@ class Handle(Reads[V_co]):
         await self._backend.awrite(self._keyspace, (self._op(method, args),))
 
 
+class ExpiringHandle(Handle[V_co]):
+    """A cell that may be hidden from some moment on."""
+
+    __slots__ = ()
+
+    def expire(self, *, ttl: float | None = None, expires_at: datetime | None = None) -> None:
+        """Let what is there go after ``ttl`` seconds, or at ``expires_at``; nothing happens if nothing is there.
+
+        It changes the moment and not the value: of a register, a concurrent ``set`` beats it. Of two the longer one
+        stands.
+        """
+        self._backend.write(self._keyspace, (self._expires(ttl, expires_at),))
+
+    async def aexpire(self, *, ttl: float | None = None, expires_at: datetime | None = None) -> None:
+        """`expire`, awaited."""
+        await self._backend.awrite(self._keyspace, (self._expires(ttl, expires_at),))
+
+    def persist(self) -> None:
+        """Let what is there stay; nothing happens if nothing is, or it does not expire."""
+        self._write("persist")
+
+    async def apersist(self) -> None:
+        """`persist`, awaited."""
+        await self._awrite("persist")
+
+    def _expires(self, ttl: float | None, expires_at: datetime | None) -> Op:
+        return make_op(self._path, "expire", (expiring.wanted(ttl, expires_at),))
+
+
 class Changed:
     """What a user's function makes of a cell, for `Backend.update`; it keeps the new value for the caller."""
 
     def __init__(
-        self,
-        cell_path: bytes,
-        change: Callable[[Any], Any],
-        read: Callable[[Cell], Any],
-        op: Callable[[str, tuple[Any, ...]], Op],
+        self, handle: Handle[Any], change: Callable[[Any], Any], reads: Callable[[Cell], Any]
     ) -> None:
-        """``read`` gives the function its argument, ``op`` makes the write of what it returns."""
+        """``reads`` gives the function its argument; the handle makes the write of what it returns."""
         if not callable(change):
             raise TypeError(f"change: a function is wanted, not {type(change).__name__}")
-        self._path, self._change, self._read, self._op = cell_path, change, read, op
+        self._path, self._backend = handle._path, handle._backend
+        self._change, self._read, self._op = change, reads, handle._op
         self.value: Any = None
 
     def __call__(self, cell: Cell) -> tuple[Op]:
-        self.value = self._change(self._read(readable(self._path, cell)))
+        self.value = self._change(self._read(read(self._path, cell, self._backend)))
         return (self._op("set", (self.value,)),)

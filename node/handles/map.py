@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from gossamer.crdt import TYPES, path
 
-from ..backend import make_op
-from . import ranges, tree
+from ..backend import EXPIRE, PERSIST, make_op
+from . import expiring, ranges, tree
 from .constructors import Handles
 from .following import Following
 
@@ -32,10 +33,10 @@ class Map(Following, Handles):
         return len(path.decode(self._prefix))
 
     def _leaves(self) -> Iterator[tree.Leaf]:
-        return tree.leaves(self._backend.scan(self._keyspace, self._prefix))
+        return tree.leaves(self._backend.scan(self._keyspace, self._prefix), self._backend)
 
     async def _aleaves(self) -> Iterator[tree.Leaf]:
-        return tree.leaves(await self._backend.ascan(self._keyspace, self._prefix))
+        return tree.leaves(await self._backend.ascan(self._keyspace, self._prefix), self._backend)
 
     def items(self) -> Iterator[tree.Item]:
         """``(kind, name, value)`` of each thing inside, in path order, read as one goes along."""
@@ -61,13 +62,42 @@ class Map(Following, Handles):
         """`value`, awaited."""
         return tree.as_dict(await self.aitems())
 
-    def create(self) -> None:
-        """Make it be there with nothing in it. Two nodes that create one map have created the same."""
-        self._backend.write(self._keyspace, (make_op(self._prefix, "create"),))
+    def create(self, *, ttl: float | None = None, expires_at: datetime | None = None) -> None:
+        """Make it be there with nothing in it. Two nodes that create one map have created the same.
 
-    async def acreate(self) -> None:
+        With ``ttl`` or ``expires_at`` that ends then; what is put inside does not expire with it: see `expire`.
+        """
+        self._backend.write(
+            self._keyspace, (make_op(self._prefix, "create", expiring.given(ttl, expires_at)),)
+        )
+
+    async def acreate(self, *, ttl: float | None = None, expires_at: datetime | None = None) -> None:
         """`create`, awaited."""
-        await self._backend.awrite(self._keyspace, (make_op(self._prefix, "create"),))
+        await self._backend.awrite(
+            self._keyspace, (make_op(self._prefix, "create", expiring.given(ttl, expires_at)),)
+        )
+
+    def expire(self, *, ttl: float | None = None, expires_at: datetime | None = None) -> None:
+        """Let all that is inside now go after ``ttl`` seconds, or at ``expires_at``, an aware datetime.
+
+        `ValueError`, and nothing is written, if there is something inside that cannot expire: a counter, a max or
+        min register. Above 1,000 cells, and outside a transaction, this is several events.
+        """
+        until = expiring.wanted(ttl, expires_at)
+        ranges.write(self._backend, self._keyspace, (self._prefix,), EXPIRE, until)
+
+    async def aexpire(self, *, ttl: float | None = None, expires_at: datetime | None = None) -> None:
+        """`expire`, awaited."""
+        until = expiring.wanted(ttl, expires_at)
+        await ranges.awrite(self._backend, self._keyspace, (self._prefix,), EXPIRE, until)
+
+    def persist(self) -> None:
+        """Let all that is inside stay."""
+        ranges.write(self._backend, self._keyspace, (self._prefix,), PERSIST)
+
+    async def apersist(self) -> None:
+        """`persist`, awaited."""
+        await ranges.awrite(self._backend, self._keyspace, (self._prefix,), PERSIST)
 
     def remove(self, name: str) -> None:
         """Remove every thing of that name, of whatever kind, with all that is in it.

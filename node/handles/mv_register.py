@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 
-from gossamer.crdt import Cell, type_at, values
+from gossamer.crdt import Cell, register_mv, type_at, values
 
 from ..backend import Backend
-from .handle import Changed, Handle
+from . import expiring
+from .handle import Changed, ExpiringHandle
 from .reading import Reading, reading
 from .typed import T, Typed
 
 
-class MVRegister(Handle[list[T]]):
+class MVRegister(ExpiringHandle[list[T]]):
     """Concurrent writes all stand until somebody resolves them.
 
     A handle remembers the context of its last ``values()``, ``read()`` or ``siblings()``, so share one between
@@ -43,7 +45,7 @@ class MVRegister(Handle[list[T]]):
         return [
             reading(cell, entry, self._given(values.read(item)))
             for entry in cell.live
-            for item in values.read(entry.payload)
+            for item in register_mv.items_of(entry)
         ]
 
     def values(self) -> list[T]:
@@ -70,13 +72,16 @@ class MVRegister(Handle[list[T]]):
         """`siblings`, awaited."""
         return self._all(await self._aread())
 
-    def set(self, value: T) -> None:
-        """Replace every value that the node has seen, read here or not."""
-        self._write("set", value)
+    def set(self, value: T, *, ttl: float | None = None, expires_at: datetime | None = None) -> None:
+        """Replace every value that the node has seen, read here or not.
 
-    async def aset(self, value: T) -> None:
+        It is hidden after ``ttl`` seconds, or at ``expires_at``, an aware datetime, if one of them is given.
+        """
+        self._write("set", value, *expiring.given(ttl, expires_at))
+
+    async def aset(self, value: T, *, ttl: float | None = None, expires_at: datetime | None = None) -> None:
         """`set`, awaited."""
-        await self._awrite("set", value)
+        await self._awrite("set", value, *expiring.given(ttl, expires_at))
 
     def resolve(self, value: T) -> None:
         """Replace exactly what this handle last read; a value that came since stays beside it.
@@ -98,14 +103,14 @@ class MVRegister(Handle[list[T]]):
 
     def update(self, change: Callable[[list[T]], T]) -> T:
         """Set it to what ``change`` makes of the list of all its values; the new value. See `Register.update`."""
-        changed = Changed(self._path, change, self._list, self._op)
+        changed = Changed(self, change, self._list)
         self._backend.update(self._keyspace, self._path, changed)
         value: T = changed.value
         return value
 
     async def aupdate(self, change: Callable[[list[T]], T]) -> T:
         """`update`, awaited. ``change`` is a plain function, and is not called in the event loop."""
-        changed = Changed(self._path, change, self._list, self._op)
+        changed = Changed(self, change, self._list)
         await self._backend.aupdate(self._keyspace, self._path, changed)
         value: T = changed.value
         return value

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from gossamer.crdt import Cell, Dot, Event, path
 
-from ..apply import check_limits, clear, expand, payload_bytes, shows, write
-from ..backend import CLEAR, EXPECT, Backend, Change, Op, expect, make_op
+from ..apply import check_limits, clear, current, expand, payload_bytes, shows, write
+from ..backend import CLEAR, EXPECT, RANGES, Backend, Change, Op, expect, make_op
 from ..errors import Closed
 from ..limits import TRANSACTION_CELLS_MAX
 from .reading import PROVISIONAL, PROVISIONAL_SEQ
@@ -45,6 +45,9 @@ class Overlay:
         """The queued writes; the overlay is closed from now on."""
         self.is_open = False
         return self._ops
+
+    def now(self) -> int:
+        return self._parent.now()
 
     @property
     def bound(self) -> set[tuple[str, type]]:
@@ -77,8 +80,8 @@ class Overlay:
         return list(self._merged(prefix, await self._parent.ascan(keyspace, prefix)))
 
     def write(self, keyspace: str, ops: Sequence[Op]) -> Dot | None:
-        cells = {op.path: self.cell(keyspace, op.path) for op in ops if op.method != CLEAR}
-        ranges = {op.path: _enough(self.scan(keyspace, op.path)) for op in ops if op.method == CLEAR}
+        cells = {op.path: self.cell(keyspace, op.path) for op in ops if op.method not in RANGES}
+        ranges = {op.path: _enough(self.scan(keyspace, op.path)) for op in ops if op.method in RANGES}
         self._queue(ops, cells, ranges, self.estate(keyspace) if _wants_rights(ops) else ())
         return None
 
@@ -90,18 +93,21 @@ class Overlay:
         return _with_own(self._parent.estate(keyspace, member), member)
 
     async def awrite(self, keyspace: str, ops: Sequence[Op]) -> Dot | None:
-        cells = {op.path: await self.acell(keyspace, op.path) for op in ops if op.method != CLEAR}
-        ranges = {op.path: _enough(await self.ascan(keyspace, op.path)) for op in ops if op.method == CLEAR}
+        cells = {op.path: await self.acell(keyspace, op.path) for op in ops if op.method not in RANGES}
+        ranges = {op.path: _enough(await self.ascan(keyspace, op.path)) for op in ops if op.method in RANGES}
         self._queue(ops, cells, ranges, await self.aestate(keyspace) if _wants_rights(ops) else ())
         return None
 
     def update(self, keyspace: str, cell_path: bytes, change: Change) -> Dot | None:
         cell = self.cell(keyspace, cell_path)
-        return self.write(keyspace, (expect(cell_path, cell), *change(cell)))
+        return self.write(keyspace, (self._expects(cell_path, cell), *change(cell)))
 
     async def aupdate(self, keyspace: str, cell_path: bytes, change: Change) -> Dot | None:
         cell = await self.acell(keyspace, cell_path)
-        return await self.awrite(keyspace, (expect(cell_path, cell), *change(cell)))
+        return await self.awrite(keyspace, (self._expects(cell_path, cell), *change(cell)))
+
+    def _expects(self, cell_path: bytes, cell: Cell) -> Op:
+        return expect(cell_path, current(cell_path, cell, self.now()))
 
     async def awrite_within(self, keyspace: str, ops: Sequence[Op], wait: float) -> Dot | None:
         return self.write_within(keyspace, ops, wait)
@@ -133,7 +139,7 @@ class Overlay:
         estate: tuple[bytes, ...],
     ) -> None:
         queued, replaced = self._following(ops)
-        event = Event(PROVISIONAL, PROVISIONAL_SEQ, estate=frozenset(estate)) if estate else _EVENT
+        event = Event(PROVISIONAL, PROVISIONAL_SEQ, self.now(), frozenset(estate))
         after = expand(queued, ranges.__getitem__, cells.__getitem__, event)
         self._count(len(ops), after)
         self._changed |= after
@@ -175,14 +181,14 @@ class Overlay:
     def _judge(self, op: Op) -> None:
         """A version is None to one who reads the transaction's own write."""
         if op.args != (None,):
-            write(op, self._changed[op.path], _EVENT)
+            write(op, self._changed[op.path], Event(PROVISIONAL, PROVISIONAL_SEQ, self.now()))
 
     def _last(self, cell_path: bytes) -> Op | None:
         return next((op for op in reversed(self._ops) if op.path == cell_path), None)
 
 
 def _wants_rights(ops: Sequence[Op]) -> bool:
-    return any(op.method != CLEAR and path.kind_of(op.path) == _BOUNDED for op in ops)
+    return any(op.method not in RANGES and path.kind_of(op.path) == _BOUNDED for op in ops)
 
 
 def _with_own(estate: tuple[bytes, ...], member: str) -> tuple[bytes, ...]:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Any, Generic
 
 import msgspec
 
-from gossamer.crdt import Cell, CellType, Dot, Entry, path, type_at, vector
+from gossamer.crdt import Cell, CellType, Dot, Entry, expiry, path, type_at, vector
 
+from ..apply import current
+from ..backend import Backend
 from ..errors import Conflicted
+from .expiring import moment
 from .typed import T
 
 PROVISIONAL = b"\xff" * 8
@@ -26,6 +31,8 @@ class Reading(msgspec.Struct, Generic[T], frozen=True):
     """Seconds since 1970 by the writer's clock, where the type keeps it; never earlier than what it replaced."""
     replica: bytes | None = None
     """The replica that wrote it."""
+    expires_at: datetime | None = None
+    """When it is hidden, an aware datetime; None if it does not expire."""
     context: dict[bytes, int] = {}
     """Replica -> seq: all the writes to this cell that the reader has seen."""
 
@@ -33,10 +40,13 @@ class Reading(msgspec.Struct, Generic[T], frozen=True):
 def reading(cell: Cell, entry: Entry | None, value: T, stamp: int | None = None) -> Reading[T]:
     """A reading of one entry. ``stamp`` is int64 microseconds since 1970."""
     context = seen(cell)
-    if entry is None or entry.replica == PROVISIONAL:
+    if entry is None:
         return Reading(value, context=context)
+    expires_at = moment(expiry.of(entry.payload))
+    if entry.replica == PROVISIONAL:
+        return Reading(value, expires_at=expires_at, context=context)
     updated_at = None if stamp is None else stamp / 1e6
-    return Reading(value, (entry.replica, entry.seq), updated_at, entry.replica, context)
+    return Reading(value, (entry.replica, entry.seq), updated_at, entry.replica, expires_at, context)
 
 
 def seen(cell: Cell) -> dict[bytes, int]:
@@ -44,6 +54,23 @@ def seen(cell: Cell) -> dict[bytes, int]:
     context = cell.context()
     context.pop(PROVISIONAL, None)
     return context
+
+
+def read(cell_path: bytes, cell: Cell, backend: Backend) -> Cell:
+    """The cell as it is read now, without what has expired. `Conflicted` if two payloads have one dot."""
+    if expiry.is_plain(cell):
+        return cell
+    return current(cell_path, readable(cell_path, cell), backend.now())
+
+
+def visible(cells: Iterable[tuple[bytes, Cell]], backend: Backend) -> Iterator[tuple[bytes, Cell]]:
+    """The cells as they are read at one moment, without what has expired."""
+    now: int | None = None
+    for cell_path, cell in cells:
+        if not expiry.is_plain(cell):
+            now = backend.now() if now is None else now
+            cell = current(cell_path, cell, now)
+        yield cell_path, cell
 
 
 def readable(cell_path: bytes, cell: Cell) -> Cell:

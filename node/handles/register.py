@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from enum import Enum
 from typing import Any, TypeVar, overload
 
 from msgspec import UNSET
 
-from gossamer.crdt import Cell, Dot, Entry, register_lww
+from gossamer.crdt import Cell, Dot, Entry, expiry, register_lww
 
 from ..backend import EXPECT, Op, make_op
-from .handle import Changed, Handle
+from . import expiring
+from .handle import Changed, ExpiringHandle
 from .reading import Reading, reading
 from .typed import T
 
@@ -30,7 +32,7 @@ class Anything(Enum):
 ANYTHING = Anything.ANYTHING
 
 
-class Register(Handle[T]):
+class Register(ExpiringHandle[T]):
     """One value; the last write stands. Causality decides first, the clock only between concurrent writes.
 
     ``Register[str]`` is the register of a typed document: it takes and gives str alone.
@@ -87,22 +89,37 @@ class Register(Handle[T]):
         return self._siblings(await self._aread())
 
     def set(
-        self, value: T, *, seen: Mapping[bytes, int] | None = None, expect: Dot | None | Anything = ANYTHING
+        self,
+        value: T,
+        *,
+        ttl: float | None = None,
+        expires_at: datetime | None = None,
+        seen: Mapping[bytes, int] | None = None,
+        expect: Dot | None | Anything = ANYTHING,
     ) -> None:
         """Replace what is there. `TypeError` or `ValueError` for what is not a value; nothing is written then.
+
+        It is hidden after ``ttl`` seconds, or at ``expires_at``, an aware datetime, if one of them is given.
 
         With ``seen``, the ``context`` of a `read`, it replaces just what was read; what came from other nodes since
         stays as a sibling. With ``expect``, the ``version`` of a `read` (None: nothing was there), it is written
         only if that still stands. `VersionMismatch`, and nothing is written, if something else does, or if this
         node has written since what ``seen`` does not include, as a node keeps one value.
         """
-        self._backend.write(self._keyspace, self._sets(value, seen, expect))
+        self._backend.write(self._keyspace, self._sets(value, expiring.given(ttl, expires_at), seen, expect))
 
     async def aset(
-        self, value: T, *, seen: Mapping[bytes, int] | None = None, expect: Dot | None | Anything = ANYTHING
+        self,
+        value: T,
+        *,
+        ttl: float | None = None,
+        expires_at: datetime | None = None,
+        seen: Mapping[bytes, int] | None = None,
+        expect: Dot | None | Anything = ANYTHING,
     ) -> None:
         """`set`, awaited."""
-        await self._backend.awrite(self._keyspace, self._sets(value, seen, expect))
+        ops = self._sets(value, expiring.given(ttl, expires_at), seen, expect)
+        await self._backend.awrite(self._keyspace, ops)
 
     @overload
     def update(self, change: Callable[[T], T]) -> T: ...
@@ -117,7 +134,7 @@ class Register(Handle[T]):
         reads the transaction's own writes, and the whole transaction raises `VersionMismatch` at its end if the
         value was written elsewhere meanwhile.
         """
-        changed = Changed(self._path, change, lambda cell: self._get(cell, default), self._op)
+        changed = Changed(self, change, lambda cell: self._get(cell, default))
         self._backend.update(self._keyspace, self._path, changed)
         return changed.value
 
@@ -127,7 +144,7 @@ class Register(Handle[T]):
     async def aupdate(self, change: Callable[[T | D], T], default: D) -> T: ...
     async def aupdate(self, change: Callable[[Any], Any], default: Any = UNSET) -> Any:
         """`update`, awaited. ``change`` is a plain function, and is not called in the event loop."""
-        changed = Changed(self._path, change, lambda cell: self._get(cell, default), self._op)
+        changed = Changed(self, change, lambda cell: self._get(cell, default))
         await self._backend.aupdate(self._keyspace, self._path, changed)
         return changed.value
 
@@ -140,9 +157,14 @@ class Register(Handle[T]):
         await self._backend.awrite(self._keyspace, (*self._expects(expect), self._op("remove")))
 
     def _sets(
-        self, value: T, seen: Mapping[bytes, int] | None, expect: Dot | None | Anything
+        self,
+        value: T,
+        until: tuple[expiry.Expiry, ...],
+        seen: Mapping[bytes, int] | None,
+        expect: Dot | None | Anything,
     ) -> tuple[Op, ...]:
-        given = (value,) if seen is None else (value, dict(seen) if isinstance(seen, Mapping) else seen)
+        context = dict(seen) if isinstance(seen, Mapping) else seen
+        given = (value, context, *until) if until or seen is not None else (value,)
         return (*self._expects(expect), self._op("set", given))
 
     def _expects(self, expect: Dot | None | Anything) -> tuple[Op, ...]:

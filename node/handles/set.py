@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Iterator, MutableSet
 from collections.abc import Set as AbstractSet
+from datetime import datetime
 from typing import Any, Self
 
 from gossamer.crdt import Cell, path, type_at
 
 from ..backend import Backend, Op, make_op
 from ..errors import InvalidValue
-from . import ranges
-from .reading import readable
+from . import expiring, ranges
+from .reading import read, readable, visible
 from .typed import Reads, T, Typed
 
 KINDS = {"add-wins": "set", "remove-wins": "set_rw"}
@@ -19,7 +20,7 @@ KINDS = {"add-wins": "set", "remove-wins": "set_rw"}
 
 
 def elements(cells: Iterable[tuple[bytes, Cell]]) -> Iterator[Any]:
-    """The elements that are in, of the cells of one set. `Conflicted` for a cell with two payloads."""
+    """The elements that are in, of the `visible` cells of one set. `Conflicted` for a cell with two payloads."""
     for cell_path, cell in cells:
         if _is_in(cell_path, cell):
             yield path.decode(cell_path)[-1][1]
@@ -57,8 +58,8 @@ class Set(MutableSet[T], Reads[frozenset[T]]):
     def _from_iterable(cls, it: Iterable[Any]) -> frozenset[Any]:
         return frozenset(it)  # what `|`, `&`, `-` and `^` give
 
-    def _op(self, method: str, element: object) -> Op:
-        return make_op(self._path_in(element), method)
+    def _op(self, method: str, element: object, *args: Any) -> Op:
+        return make_op(self._path_in(element), method, args)
 
     def _path_in(self, element: object) -> bytes:
         """Where the element's cell is. `TypeError` or `ValueError` for what cannot be in."""
@@ -84,28 +85,37 @@ class Set(MutableSet[T], Reads[frozenset[T]]):
         except InvalidValue:
             return None
 
-    def _write(self, method: str, element: object) -> None:
-        self._backend.write(self._keyspace, (self._op(method, element),))
+    def _write(self, method: str, element: object, *args: Any) -> None:
+        self._backend.write(self._keyspace, (self._op(method, element, *args),))
 
-    async def _awrite(self, method: str, element: object) -> None:
-        await self._backend.awrite(self._keyspace, (self._op(method, element),))
+    async def _awrite(self, method: str, element: object, *args: Any) -> None:
+        await self._backend.awrite(self._keyspace, (self._op(method, element, *args),))
+
+    def _cells(self) -> Iterator[tuple[bytes, Cell]]:
+        return visible(self._backend.scan(self._keyspace, self._path), self._backend)
+
+    async def _acells(self) -> Iterator[tuple[bytes, Cell]]:
+        return visible(await self._backend.ascan(self._keyspace, self._path), self._backend)
+
+    def _holds(self, cell_path: bytes, cell: Cell) -> bool:
+        return _is_in(cell_path, read(cell_path, cell, self._backend))
 
     def __contains__(self, element: object) -> bool:
         cell_path = self._path_of(element)
-        return cell_path is not None and _is_in(cell_path, self._backend.cell(self._keyspace, cell_path))
+        return cell_path is not None and self._holds(cell_path, self._backend.cell(self._keyspace, cell_path))
 
     async def acontains(self, element: object) -> bool:
         """``element in set``, awaited."""
         cell_path = self._path_of(element)
-        return cell_path is not None and _is_in(
+        return cell_path is not None and self._holds(
             cell_path, await self._backend.acell(self._keyspace, cell_path)
         )
 
     def __iter__(self) -> Iterator[T]:
-        return self._elements(self._backend.scan(self._keyspace, self._path))
+        return self._elements(self._cells())
 
     async def __aiter__(self) -> AsyncIterator[T]:
-        for element in self._elements(await self._backend.ascan(self._keyspace, self._path)):
+        for element in self._elements(await self._acells()):
             yield element
 
     def __eq__(self, other: object) -> bool:
@@ -115,11 +125,11 @@ class Set(MutableSet[T], Reads[frozenset[T]]):
         return len(own) == len(other) and all(element in other for element in own)
 
     def __len__(self) -> int:
-        return sum(1 for _ in elements(self._backend.scan(self._keyspace, self._path)))
+        return sum(1 for _ in elements(self._cells()))
 
     async def alen(self) -> int:
         """``len(set)``, awaited."""
-        return sum(1 for _ in elements(await self._backend.ascan(self._keyspace, self._path)))
+        return sum(1 for _ in elements(await self._acells()))
 
     def value(self) -> frozenset[T]:
         """The elements as a frozenset, in which Python takes ``1``, ``1.0`` and ``True`` for one."""
@@ -127,25 +137,52 @@ class Set(MutableSet[T], Reads[frozenset[T]]):
 
     async def avalue(self) -> frozenset[T]:
         """`value`, awaited."""
-        return frozenset(self._elements(await self._backend.ascan(self._keyspace, self._path)))
+        return frozenset(self._elements(await self._acells()))
 
-    def add(self, element: T) -> None:
-        """Put it in. It is a new event even if it is in already, so that it beats a concurrent removal."""
-        self._write("add", element)
+    def add(self, element: T, *, ttl: float | None = None, expires_at: datetime | None = None) -> None:
+        """Put it in, for ``ttl`` seconds or until ``expires_at``, an aware datetime, if one of them is given.
 
-    async def aadd(self, element: T) -> None:
+        It is a new event even if it is in already, so that it beats a concurrent removal.
+        """
+        self._write("add", element, *expiring.given(ttl, expires_at))
+
+    async def aadd(self, element: T, *, ttl: float | None = None, expires_at: datetime | None = None) -> None:
         """`add`, awaited."""
-        await self._awrite("add", element)
+        await self._awrite("add", element, *expiring.given(ttl, expires_at))
 
-    def update(self, elements: Iterable[T]) -> None:
+    def update(
+        self, elements: Iterable[T], *, ttl: float | None = None, expires_at: datetime | None = None
+    ) -> None:
         """Add all of them, up to 1,000 an event."""
-        for ops in ranges.chunks([self._op("add", element) for element in elements]):
+        until = expiring.given(ttl, expires_at)
+        for ops in ranges.chunks([self._op("add", element, *until) for element in elements]):
             self._backend.write(self._keyspace, ops)
 
-    async def aupdate(self, elements: Iterable[T]) -> None:
+    async def aupdate(
+        self, elements: Iterable[T], *, ttl: float | None = None, expires_at: datetime | None = None
+    ) -> None:
         """`update`, awaited."""
-        for ops in ranges.chunks([self._op("add", element) for element in elements]):
+        until = expiring.given(ttl, expires_at)
+        for ops in ranges.chunks([self._op("add", element, *until) for element in elements]):
             await self._backend.awrite(self._keyspace, ops)
+
+    def expire(self, element: T, *, ttl: float | None = None, expires_at: datetime | None = None) -> None:
+        """Let an element go after ``ttl`` seconds, or at ``expires_at``; nothing happens if it is not in."""
+        self._write("expire", element, expiring.wanted(ttl, expires_at))
+
+    async def aexpire(
+        self, element: T, *, ttl: float | None = None, expires_at: datetime | None = None
+    ) -> None:
+        """`expire`, awaited."""
+        await self._awrite("expire", element, expiring.wanted(ttl, expires_at))
+
+    def persist(self, element: T) -> None:
+        """Let an element stay; nothing happens if it is not in, or does not expire."""
+        self._write("persist", element)
+
+    async def apersist(self, element: T) -> None:
+        """`persist`, awaited."""
+        await self._awrite("persist", element)
 
     def __ior__(self, it: AbstractSet[Any]) -> Self:  # type: ignore[misc]  # one event, not one each
         self.update(it)

@@ -10,7 +10,7 @@ from gossamer.crdt import Cell, path, type_at
 from ..apply import shows
 from .constructors import Handles
 from .prefix import ranges_of_text
-from .reading import readable
+from .reading import readable, visible
 
 Pairs = Iterable[tuple[bytes, Cell]]
 Found = Iterator[tuple[str, bytes, Cell]]
@@ -34,10 +34,11 @@ class Space(Handles):
 
     def _scan(self, ranges: list[bytes]) -> Iterator[tuple[bytes, Cell]]:
         for inner in ranges:
-            yield from self._backend.scan(self._keyspace, inner)
+            yield from visible(self._backend.scan(self._keyspace, inner), self._backend)
 
     async def _ascan(self, ranges: list[bytes]) -> Pairs:
-        return [pair for inner in ranges for pair in await self._backend.ascan(self._keyspace, inner)]
+        found = [pair for inner in ranges for pair in await self._backend.ascan(self._keyspace, inner)]
+        return visible(found, self._backend)
 
     def keys(self, prefix: str = "") -> Iterator[str]:
         """The paths, as text and in path order, of the cells that are there and whose text begins so.

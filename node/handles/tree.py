@@ -10,15 +10,17 @@ from typing import Any
 from gossamer.crdt import Cell, path, type_at
 
 from ..apply import shows
-from .reading import readable
+from ..backend import Backend
+from .reading import readable, visible
 
 Leaf = tuple[path.Path, bytes, Cell]
 Item = tuple[str, str, Any]
 
 
-def leaves(cells: Iterable[tuple[bytes, Cell]]) -> Iterator[Leaf]:
-    """The cells that show, with their paths taken apart."""
-    return ((path.decode(cell_path), cell_path, cell) for cell_path, cell in cells if shows(cell_path, cell))
+def leaves(cells: Iterable[tuple[bytes, Cell]], backend: Backend) -> Iterator[Leaf]:
+    """The cells that show now, with their paths taken apart."""
+    found = visible(cells, backend)
+    return ((path.decode(cell_path), cell_path, cell) for cell_path, cell in found if shows(cell_path, cell))
 
 
 def items(depth: int, found: Iterable[Leaf]) -> Iterator[Item]:

@@ -1,4 +1,4 @@
-"""What a node does unasked: collection, and its part in the registry.
+"""What a node does unasked: collection, sweeping, and its part in the registry.
 
 The question this answers: *what may go now, and what must this node write into the registry?*
 """
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from gossamer.crdt import Vector
 
 from ..backend import Op
-from . import limits, registry, stability
+from . import limits, registry, stability, sweeping
 from .registry import SYSTEM
 from .seals import Answer, Seal
 from .state import State
@@ -52,6 +52,12 @@ class Duties:
             self._engine.linked(keyspace),
         )
         return stability.stable(state, ids)
+
+    def sweepable(self, wall: int) -> sweeping.Due:
+        """Up to which moments what has expired may be swept."""
+        me = self._engine.identity
+        mine = frozenset((me.replica, *self._engine.old_ids))
+        return sweeping.due(wall, self._engine.skews().values(), mine, me.fingerprint)
 
     def may_return(self) -> frozenset[bytes]:
         """Replicas that do not count for stability, and of which there may yet be writes that nobody has seen."""

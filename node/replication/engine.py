@@ -46,6 +46,9 @@ from .state import State
 from .view import Draft, View
 from .wants import Wants
 
+WALL_MAX = 2**62
+"""Microseconds since 1970; whoever says more has no clock."""
+
 
 class Identity(NamedTuple):
     """Who this node is."""
@@ -86,6 +89,8 @@ class Engine:
         """Address that was dialed -> the replica id that was found there."""
         self.claimed: dict[str, str] = {}
         """Address that was dialed -> the name that the node there called itself by."""
+        self.wall_ahead = 0
+        """Microseconds by which this node's wall clock is ahead of the clock that ``now`` is."""
         self._aged: dict[str, tuple[float, Vector, Vector]] = {}
         self.duties = Duties(self)
         self.receiver = Receiver(self)
@@ -160,6 +165,26 @@ class Engine:
             if link.peer and keyspace in link.their_names and not link.closing
         }
 
+    def wall(self, now: float) -> int:
+        """This node's wall clock."""
+        return int(now * 1e6) + self.wall_ahead
+
+    def note_clock(self, link: Link, wall: int, now: float) -> None:
+        """The peer said what time it is there."""
+        if 0 < wall < WALL_MAX:
+            link.wall_ahead = wall - int(now * 1e6)
+
+    def skews(self) -> dict[bytes, int]:
+        """Replica id -> microseconds by which a linked peer's wall clock is ahead of ours, as far as it has said.
+
+        The time that its word was on the way is missing from it.
+        """
+        return {
+            link.peer: link.wall_ahead - self.wall_ahead
+            for link in self.links.values()
+            if link.wall_ahead is not None and link.peer and not link.closing
+        }
+
     # What comes in
 
     def receive(self, drafts: Callable[[str], Draft], link_id: int, body: bytes, now: float) -> None:
@@ -183,6 +208,7 @@ class Engine:
             raise ProtocolError(f"message {message.number} came and {link.next_in} was next: some are lost")
         link.next_in = (link.next_in + 1) % NUMBERS
         if isinstance(message, Hello):
+            self.note_clock(link, message.wall, now)
             self._handshake.on_hello(link, message, now)
             return
         if link.hello is None:  # not even a refusal: a stranger could make us give up our replica id with it
@@ -241,7 +267,9 @@ class Engine:
         if not link.said_hello:
             link.said_hello = True
             me = self.identity
-            yield Hello(0, VERSION, me.cluster, me.name, me.address, me.replica, me.fingerprint)
+            yield Hello(
+                0, VERSION, me.cluster, me.name, me.address, me.replica, me.fingerprint, self.wall(now)
+            )
         yield from link.pending
         link.pending.clear()
         if link.closing:

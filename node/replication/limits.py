@@ -30,6 +30,14 @@ COLLECT_EVERY_S = 1.0
 """Seconds between steps of collection, while stability moves."""
 COLLECT_ROWS = 500
 """Rows looked at in one step of collection: a few milliseconds of the writer."""
+SWEEP_EVERY_S = 1.0
+"""Seconds between looks at what has expired. It is hidden meanwhile; a smaller value only frees space sooner."""
+SWEEP_ROWS = 200
+"""Entries looked at in one step of sweeping: a few milliseconds of the writer, as each is an event."""
+SWEEP_GRACE_S = 600.0
+"""Seconds that the replica which wrote an entry has to sweep it, before others do: a restart, or a short partition."""
+SWEEP_SPREAD_S = 600.0
+"""Seconds over which the grace of different nodes is spread, so that one sweeps and the others see it."""
 SILENCE_S = 600.0
 """Seconds that an old replica id must have been silent before a member agrees to seal it."""
 EVEN_EVERY_S = 1.0
@@ -50,7 +58,7 @@ NAME_BYTES_MAX = 200
 LINKS_MAX = 2048
 """Links at once. Each costs a few kilobytes and a stream."""
 KEYSPACES_MAX = 255
-"""Keyspaces of one node; six LMDB databases each."""
+"""Keyspaces of one node; seven LMDB databases each."""
 FINGERPRINTS_MAX = 8
 """Fingerprints remembered a replica id, to tell a clone from a restart."""
 DAMAGED_RETRY_S = 10.0

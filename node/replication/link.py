@@ -115,6 +115,8 @@ class Link:
     next_out: int = 0
     progress_at: float = 0.0
     """When the peer last acknowledged a batch, or we began to wait for it."""
+    wall_ahead: int | None = None
+    """Microseconds by which the peer's wall clock is ahead of the clock that ``now`` is here; None before its word."""
     closing: str | None = None
 
     @property

@@ -36,6 +36,8 @@ class Hello(msgspec.Struct, array_like=True, frozen=True, tag=0):
     replica: bytes
     fingerprint: bytes
     """Random, made when the directory was opened: two of them alive under one replica id are a clone."""
+    wall: int = 0
+    """My clock, in microseconds since 1970, when I said this; 0 if I do not say."""
 
 
 class Open(msgspec.Struct, array_like=True, frozen=True, tag=1):
@@ -107,6 +109,8 @@ class Tell(msgspec.Struct, array_like=True, frozen=True, tag=4):
     digest: bytes = b""
     peers: Annotated[list[tuple[bytes, bytes]], Meta(max_length=vector.REPLICAS_MAX)] = []
     """Replica id -> vector: what others had at a moment whose whole state I include."""
+    wall: int = 0
+    """With a digest: my clock, as in hello."""
 
 
 class Part(msgspec.Struct, array_like=True, frozen=True, tag=5):

@@ -137,6 +137,7 @@ class Receiver:
         elif isinstance(message, Ack):
             self._on_ack(link, shared, message, now)
         else:
+            self._engine.note_clock(link, message.wall, now)
             self._news.on_tell(draft, link, shared, message)
         self._note_peer(draft, link, shared)
 

@@ -247,14 +247,15 @@ class Sender:
             yield self._news(link, shared, view)
         elif now >= shared.digest_at:
             shared.digest_at = now + limits.DIGEST_EVERY_S
-            yield self._news(link, shared, view, is_due=True)
+            yield self._news(link, shared, view, wall=self._engine.wall(now))
         else:
             self._wake(shared, shared.digest_at)
 
-    def _news(self, link: Link, shared: Shared, view: View, *, is_due: bool = False) -> Tell:
+    def _news(self, link: Link, shared: Shared, view: View, *, wall: int = 0) -> Tell:
+        """What was gained; with ``wall``, what is told now and then as well."""
         numbering = self._engine.numbering(link)
         gained = numbering.flat(self._gain(shared, view))
-        if not is_due:
+        if not wall:
             return Tell(0, shared.number, numbering.table(), gained)
         state = view.state
         peers = [
@@ -264,7 +265,7 @@ class Sender:
         ]
         shared.peers_told = dict(state.peers)
         digest = state.digest.to_bytes(16, "big") if shared.theirs == state.delivered else b""
-        return Tell(0, shared.number, numbering.table(), gained, digest, peers)
+        return Tell(0, shared.number, numbering.table(), gained, digest, peers, wall)
 
 
 def has_collected(link: Link, shared: Shared, state: State) -> bool:

@@ -49,7 +49,7 @@ class DataService(data_pb2_grpc.DataServicer):
         async with faults.answering(context):
             paths = wire.checked_paths(request.paths)
             cells = [codec.encode(self._node.cell(request.keyspace, p)) for p in paths]
-            return pb.ReadReply(cells=_within_a_reply(cells))
+            return pb.ReadReply(cells=_within_a_reply(cells), now=self._node.now())
 
     async def Write(self, request: pb.WriteRequest, context: Context) -> pb.WriteReply:
         async with faults.answering(context):
@@ -67,8 +67,10 @@ class DataService(data_pb2_grpc.DataServicer):
             for cell_path, cell in self._node.scan(request.keyspace, wire.checked_prefix(request.prefix)):
                 size += _append(page, cell_path, cell)
                 if size >= PAGE_BYTES:
+                    page.now = self._node.now()
                     yield page  # the loop goes round while the page is sent
                     page, size = pb.ScanPage(), 0
+            page.now = self._node.now()
             yield page
 
     async def Bind(self, request: pb.BindRequest, context: Context) -> pb.BindReply:

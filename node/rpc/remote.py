@@ -22,6 +22,7 @@ from gossamer.crdt import Cell, Dot
 from gossamer.proto import data_pb2 as pb
 from gossamer.proto import data_pb2_grpc
 
+from ..apply import current
 from ..backend import Change, Op, expect
 from ..config import check_address
 from ..documents import schema as schemas
@@ -48,6 +49,7 @@ class RemoteBackend:
         self._closed = False
         self.bound: set[tuple[str, type]] = set()
         self.feeds = RemoteFeeds(self)
+        self._ahead = time.time_ns() // 1000 - _mono()  # until the node has said what time it is there
 
     def _connect(self) -> None:
         if self._tls is None:
@@ -75,17 +77,30 @@ class RemoteBackend:
 
     def cell(self, keyspace: str, cell_path: bytes) -> Cell:
         reply = self._call(self._stub.Read, pb.ReadRequest(keyspace=keyspace, paths=[cell_path]))
-        return wire.unpack_cell(cell_path, reply.cells[0])
+        return self._read(cell_path, reply)
 
     async def acell(self, keyspace: str, cell_path: bytes) -> Cell:
         reply = await self._acall(self._stub.Read, pb.ReadRequest(keyspace=keyspace, paths=[cell_path]))
+        return self._read(cell_path, reply)
+
+    def _read(self, cell_path: bytes, reply: pb.ReadReply) -> Cell:
+        self._note_clock(reply.now)
         return wire.unpack_cell(cell_path, reply.cells[0])
+
+    def _note_clock(self, now: int) -> None:
+        if now:  # else a node of an earlier build
+            self._ahead = now - _mono()
+
+    def now(self) -> int:
+        """The node's clock, as of its last answer and the time since; this machine's wall clock does not count."""
+        return _mono() + self._ahead
 
     def scan(self, keyspace: str, prefix: bytes) -> Iterator[tuple[bytes, Cell]]:
         self.check()
         call = self._stub.Scan(pb.ScanRequest(keyspace=keyspace, prefix=prefix), timeout=self._timeout)
         try:
             for page in call:
+                self._note_clock(page.now)
                 for cell_path, data in zip(page.paths, page.cells, strict=True):
                     yield cell_path, wire.unpack_cell(cell_path, data)
         except grpc.RpcError as error:
@@ -122,15 +137,18 @@ class RemoteBackend:
         for attempt in self._attempts():
             with attempt:
                 cell = self.cell(keyspace, cell_path)
-                return self.write(keyspace, (expect(cell_path, cell), *change(cell)))
+                return self.write(keyspace, (self._expects(cell_path, cell), *change(cell)))
         raise AssertionError("the last attempt raises")
 
     async def aupdate(self, keyspace: str, cell_path: bytes, change: Change) -> Dot | None:
         for attempt in self._attempts():
             with attempt:
                 cell = await self.acell(keyspace, cell_path)
-                return await self.awrite(keyspace, (expect(cell_path, cell), *change(cell)))
+                return await self.awrite(keyspace, (self._expects(cell_path, cell), *change(cell)))
         raise AssertionError("the last attempt raises")
+
+    def _expects(self, cell_path: bytes, cell: Cell) -> Op:
+        return expect(cell_path, current(cell_path, cell, self.now()))
 
     def _attempts(self) -> Iterator[_Attempt]:
         """At a conditional write, until one succeeds or the timeout is over. Some writer succeeds each time."""
@@ -218,6 +236,10 @@ class _Attempt:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
         return isinstance(error, VersionMismatch) and not self._is_last
+
+
+def _mono() -> int:
+    return time.monotonic_ns() // 1000
 
 
 async def _done(call: grpc.Future[Any]) -> None:

@@ -14,7 +14,7 @@ import msgspec
 from gossamer.crdt import Cell, Dot, MalformedError, check_cell, codec, path, vector
 from gossamer.proto import data_pb2
 
-from ..backend import CLEAR, Op, make_op
+from ..backend import RANGES, Op, make_op
 from ..limits import READ_PATHS_MAX, SPEND_WAIT_S_MAX, TRANSACTION_OPS_MAX
 
 _BIG_INT = 1  # msgpack extension type of an int beyond 64 bits
@@ -67,7 +67,7 @@ def unpack_ops(ops: Sequence[data_pb2.Op]) -> list[Op]:
 
 def _target(op: data_pb2.Op) -> bytes:
     kind, name = path.decode(op.path)[-1]
-    if kind in ("set", "set_rw") and op.method != CLEAR:
+    if kind in ("set", "set_rw") and op.method not in RANGES:
         raise ValueError(f"path: {op.method} wants an element of the {kind} {name!r}")
     return op.path
 

@@ -130,6 +130,9 @@ class SimulatedNode(Subscribing, Space):
 
     # Backend
 
+    def now(self) -> int:
+        return self._clock().wall
+
     def cell(self, keyspace: str, cell_path: bytes) -> Cell:
         return self.core.cell(keyspace, cell_path)
 

@@ -3,6 +3,9 @@
 A row is ``replica + seq (big endian) -> flag + path``. The flag tells an event over several cells: its rows are
 not replaced by newer ones and stay until stable. *groups* is the same for those, the other way round:
 ``path -> replica + seq``.
+
+*expiries* says what is to be swept, and when: ``replica + expires_at (big endian) -> path``, for each live entry that
+expires. By replica first, since each sweeps its own at once, and those of others after a while.
 """
 
 from __future__ import annotations

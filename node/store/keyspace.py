@@ -13,7 +13,7 @@ from typing import Any
 import lmdb
 import msgspec
 
-from gossamer.crdt import EMPTY, Cell, Dot, Vector, codec, path, vector
+from gossamer.crdt import EMPTY, Cell, Dot, Vector, codec, expiry, path, vector
 
 from ..replication.state import Bootstrap, State
 from . import feed, index, record
@@ -31,6 +31,7 @@ class Tables:
         self.cells = env.open_db(f"{name}/cells".encode(), txn=txn)
         self.changes = env.open_db(f"{name}/changes".encode(), txn=txn, dupsort=True)
         self.groups = env.open_db(f"{name}/groups".encode(), txn=txn, dupsort=True)
+        self.expiries = env.open_db(f"{name}/expiries".encode(), txn=txn, dupsort=True)
         self.meta = env.open_db(f"{name}/meta".encode(), txn=txn)
         self.staged = env.open_db(f"{name}/staged".encode(), txn=txn)
         self.feed_log = env.open_db(f"{name}/feed".encode(), txn=txn)
@@ -111,6 +112,24 @@ class View:
             return []
         return [index.dot(value) for value in cursor.iternext_dup()]
 
+    def expiries(self, start: bytes, path_after: bytes = b"") -> Iterator[tuple[bytes, int, bytes]]:
+        """``(replica, expires_at, path)`` of the entries that expire, in order, from a key of the index on.
+
+        ``path_after``: at that very key, only paths after this one.
+        """
+        cursor = self.txn.cursor(db=self.tables.expiries)
+        found = cursor.set_range(start)
+        while found:
+            key, cell_path = cursor.item()
+            if key > start or cell_path > path_after:
+                replica, expires_at = index.dot(key)
+                yield replica, expires_at, cell_path
+            found = cursor.next()
+
+    def expiry_count(self) -> int:
+        """Live entries that expire."""
+        return int(self.txn.stat(db=self.tables.expiries)["entries"])
+
     def count(self) -> int:
         """Stored cells, empty ones included."""
         return int(self.txn.stat(db=self.tables.cells)["entries"])
@@ -130,6 +149,7 @@ class Draft(View):
         self._dirty: dict[bytes, bytes | None] = {}  # path -> stored bytes, None to delete
         self._rows: dict[tuple[bytes, bytes], bool] = {}  # (key, value) -> put, or delete
         self._groups: dict[tuple[bytes, bytes], bool] = {}
+        self._expiries: dict[tuple[bytes, bytes], bool] = {}
         self._peers: set[bytes] = set()
         self.may_return: frozenset[bytes] = frozenset()
         """Replicas that may come back with writes that nobody here has seen."""
@@ -172,6 +192,8 @@ class Draft(View):
         if self._feed is not None:
             self._feed.note(cell_path, old)
         self._index(cell_path, old, new, grouped)
+        if not (expiry.is_plain(old) and expiry.is_plain(new)):
+            self._index_expiries(cell_path, old, new)
         if new.live or new.dead:
             encoded = codec.encode(new)
             weight = record.weight(cell_path, new, encoded)
@@ -197,6 +219,12 @@ class Draft(View):
                 self._rows[index.key(replica, last), row] = False
             if (replica, seq) not in grouped and not self._is_collected(replica, seq):
                 self._rows[index.key(replica, seq), row] = True
+
+    def _index_expiries(self, cell_path: bytes, old: Cell, new: Cell) -> None:
+        before, after = expiry.carried_by(old), expiry.carried_by(new)
+        for replica, expires_at in before ^ after:
+            is_put = (replica, expires_at) in after
+            self._expiries[index.key(replica, expires_at), cell_path] = is_put
 
     def _is_collected(self, replica: bytes, seq: int) -> bool:
         return seq <= self.state.horizon.last(replica) or self.state.debt.has(replica, seq)
@@ -255,6 +283,7 @@ class Draft(View):
         self._flush_pairs(self.tables.groups, self._groups)
         if self._feed is not None:
             self._feed.spill(self._cells, self.wall)
+        self._flush_pairs(self.tables.expiries, self._expiries)
         self._cells.clear()
         self._weights.clear()
 

@@ -27,6 +27,9 @@ class AsyncOnly:
         await asyncio.sleep(0)
         await self._inner.abind(keyspace, schema)
 
+    def now(self) -> int:
+        return self._inner.now()
+
     def cell(self, keyspace: str, cell_path: bytes) -> Cell:
         raise AssertionError("a blocking read")
 
