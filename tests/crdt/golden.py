@@ -69,6 +69,14 @@ CELLS = {
     "map-created": _after("map", (A, "create", ())),
     "conflicted": Cell((Entry(A, 7, b"\x01", 0, (b"\x02", b"\x03")),), (Dead(B, 9),)),
     "conflicted-generation": Cell((Entry(A, 7, b"\x01", 5, (b"\x02",)),), (Dead(A, 6, 5, b"\x01"),)),
+    "register-expires": _after("register", (A, "set", ("x", None, ("at", 1_700_000_000_000_000)))),
+    "register-expires-later": _after(
+        "register", (A, "set", ("x", None, ("ttl", 5))), (B, "expire", (("ttl", 9),))
+    ),
+    "mv_register-expires": _after("mv_register", (A, "set", ("x", ("ttl", 5)))),
+    "flag_dw-expires": _after("flag_dw", (A, "enable", (("at", 2**60 - 1),))),
+    "set-expires": _after("set", (A, "add", (("ttl", 5_000_000),))),
+    "map-expires": _after("map", (A, "create", (("at", 1),))),
     "seqs": Cell((Entry(A, 127, b"\x01"), Entry(B, 2**32, b"\x01")), (Dead(C, vector.SEQ_MAX),)),
 }
 

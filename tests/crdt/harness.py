@@ -25,6 +25,7 @@ from gossamer.crdt import (
     cell,
     check_cell,
     codec,
+    expiry,
     join,
     path,
 )
@@ -87,6 +88,19 @@ class Copy:
             self.seq += 1
             self._become(after, seen)
         return wrote
+
+    def sweep(self, now: int, whose: frozenset[bytes]) -> bool:
+        """Sweep what of the entries of ``whose`` has expired by ``now``; False if there was nothing to do."""
+        event = Event(self.replica, self.seq + 1, now)
+        after = TYPES[self.kind].sweep(
+            self.cell, event, lambda e: e.replica in whose and expiry.is_over(e, now)
+        )
+        if after is self.cell:
+            return False
+        self.seq += 1
+        did = Did(self.replica, event.seq, "sweep", (now, whose), now, self.seen)
+        self._become(after, self.seen | {did})
+        return True
 
     def merge(self, incoming: Cell, seen: History) -> None:
         """Take a cell that showed ``seen``, as one does that came over the network."""
