@@ -251,15 +251,10 @@ def test_what_an_expired_value_has_beaten_does_not_come_back() -> None:
 
 
 def test_a_renewal_survives_the_sweep_that_did_not_see_it() -> None:
-    for kind, own in (
-        ("register", ("v",)),
-        ("set", ()),
-        ("set_rw", ()),
-        ("map", ()),
-        ("mv_register", ("v",)),
-    ):
+    owns: dict[str, tuple[Any, ...]] = {"register": ("v", None), "mv_register": ("v",)}
+    for kind in KINDS:
         cell_type = TYPES[kind]
-        first = after(kind, (A, cell_type.adds, (*own, ("ttl", 10))))  # type: ignore[attr-defined]
+        first = after(kind, (A, ADDS[kind], (*owns.get(kind, ()), ("ttl", 10))))
         renewed = after(kind, (B, "expire", (("ttl", 1000),)), start=first)
         swept = cell_type.sweep(first, Event(A, 2, 200), lambda e: expiry.is_over(e, 200))
         both = join(renewed, swept)

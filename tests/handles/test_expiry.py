@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -263,7 +264,7 @@ WRONG: list[tuple[dict[str, Any], type[Exception], str]] = [
 def test_wrong_terms(
     space: Keyspace, backend: MemoryBackend, term: Any, error: type[Exception], says: str
 ) -> None:
-    for call in (
+    calls: list[Callable[[], object]] = [
         lambda: space.register("r").set(1, **term),
         lambda: space.mv_register("r").set(1, **term),
         lambda: space.flag("f").enable(**term),
@@ -273,7 +274,8 @@ def test_wrong_terms(
         lambda: space.map("m").expire(**term),
         lambda: space.register("r").expire(**term),
         lambda: space.set("s").expire(1, **term),
-    ):
+    ]
+    for call in calls:
         with pytest.raises(error, match=says):
             call()
     assert list(space.keys()) == []
@@ -281,8 +283,9 @@ def test_wrong_terms(
 
 def test_expire_wants_a_moment(space: Keyspace) -> None:
     for handle in (space.register("r"), space.mv_register("r"), space.flag("f"), space.map("m")):
+        expire: Any = getattr(handle, "expire")  # noqa: B009  # they have no base in common
         with pytest.raises(TypeError, match="one of them is wanted"):
-            handle.expire()
+            expire()
 
 
 def test_the_last_moment_there_is(space: Keyspace) -> None:
