@@ -18,6 +18,8 @@ from .view import View
 Place = tuple[bytes, bytes]
 """A key of the index of expiries, and a path under it."""
 START: Place = (b"", b"")
+NEVER = -1
+"""Before any moment that an entry can expire at."""
 
 
 class Due(NamedTuple):
@@ -41,10 +43,13 @@ class Due(NamedTuple):
 def due(wall: int, skews: Iterable[int], mine: Collection[bytes], fingerprint: bytes) -> Due:
     """What may be swept at ``wall``; ``skews`` is by how many microseconds each linked peer's clock is ahead.
 
-    Of two clocks the slower one counts. An own entry waits for the own clock as well: that is what hides it here.
+    Of two clocks the slower one counts, and who is alone with his clock sweeps nothing of others. An own entry waits
+    for the own clock as well: that is what hides it here.
     """
     found = sorted([0, *skews])
     median = wall + found[(len(found) - 1) // 2]
+    if len(found) == 1:
+        return Due(mine, wall, NEVER)
     share = int.from_bytes(fingerprint[:4], "big") / 2**32
     grace = int((limits.SWEEP_GRACE_S + share * limits.SWEEP_SPREAD_S) * 1e6)
     return Due(mine, min(wall, median), median - grace)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from .bounded import Bounded
 from .changing import Changing
+from .expiring import ExpirySchedule
 from .feed import FeedSchedule
 from .heirs import HeirSchedule
 from .schedule import Schedule
@@ -19,4 +20,5 @@ KINDS: dict[str, type[Schedule]] = {
     "heirs": HeirSchedule,
     "bounded": Bounded,
     "feed": FeedSchedule,
+    "expiry": ExpirySchedule,
 }
