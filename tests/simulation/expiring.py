@@ -131,12 +131,15 @@ class TimedInvariants(Invariants):
         super().__init__(oracle)
         self.timed, self.schedule = oracle, schedule
         self.swept_for_others = 0
+        self._last: dict[str, Vector] = {}  # under whatever replica id
 
     def _record_sweeps(self, node: SimulatedNode, view: View) -> None:
         me = node.core.replica
         last, made = node.core.state(KEYSPACE).delivered.last(me), self.oracle.made.get(me, 0)
-        before = self._delivered.get((node.name, me), Vector())
+        before = self._last.get(node.name, Vector()).copy()
         for seq in range(made + 1, last + 1):
+            if seq > 1:
+                before.add(me, 1, seq - 1)  # the last of them may have been its last word before it was killed
             (cell_path,) = [p for _, p in view.event_rows((me, seq))]
             stood = live(path.kind_of(cell_path), self.timed.history(cell_path, before))
             left = {(e.replica, e.seq) for e in view.cell(cell_path).live}
@@ -152,7 +155,7 @@ class TimedInvariants(Invariants):
         self, node: SimulatedNode, cell_path: bytes, stood: list[Wrote], gone: list[Wrote]
     ) -> None:
         kind = path.kind_of(cell_path)
-        assert gone, f"{node} swept nothing of {path.to_text(cell_path)}"
+        assert gone, f"{node} swept nothing of {path.to_text(cell_path)}, where {stood} stood"
         if all(w.op == OFF.get(kind) for w in stood):
             return  # not for the time: a stable *off* is removed for everybody
         own, right = node._clock().wall, self.schedule.right_clock()
@@ -180,6 +183,7 @@ class TimedInvariants(Invariants):
 
     def check(self, node: SimulatedNode) -> None:
         super().check(node)
+        self._last[node.name] = node.core.state(KEYSPACE).delivered
         with node.core.store.snapshot() as views:
             view = views(KEYSPACE)
             rows = set(view.expiries(b""))
