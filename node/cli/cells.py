@@ -16,6 +16,10 @@ VALUE_HELP = "VALUE is JSON if it is valid JSON (5, true, '[1]'), else text; --t
 
 as_text = click.option("--text", "is_text", is_flag=True, help="Take the value as text, JSON or not.")
 
+with_ttl = click.option(
+    "--ttl", type=float, metavar="SECONDS", help="Hide it after so many seconds, and remove it then."
+)
+
 
 def _value(argument: str, is_text: bool) -> Any:
     return argument if is_text else show.of_text(argument)
@@ -37,13 +41,23 @@ def get(path: str, keyspace: str, at: str, timeout: float, as_json: bool) -> Non
 @click.argument("path")
 @click.argument("value")
 @as_text
+@with_ttl
 @in_keyspace
 @at_node
-def set_(path: str, value: str, is_text: bool, keyspace: str, at: str, timeout: float, as_json: bool) -> None:
+def set_(
+    path: str,
+    value: str,
+    is_text: bool,
+    ttl: float | None,
+    keyspace: str,
+    at: str,
+    timeout: float,
+    as_json: bool,
+) -> None:
     """Set the register or flag at PATH to VALUE, and print what is there now."""
     with node_at(at, timeout) as client:
         target = Target(client, keyspace, path)
-        target.set(_value(value, is_text))
+        target.set(_value(value, is_text), ttl)
         found = target.get()
     _print(target, found, as_json)
 
@@ -52,18 +66,26 @@ def set_(path: str, value: str, is_text: bool, keyspace: str, at: str, timeout: 
 @click.argument("path")
 @click.argument("value", required=False)
 @as_text
+@with_ttl
 @in_keyspace
 @at_node
 def add(
-    path: str, value: str | None, is_text: bool, keyspace: str, at: str, timeout: float, as_json: bool
+    path: str,
+    value: str | None,
+    is_text: bool,
+    ttl: float | None,
+    keyspace: str,
+    at: str,
+    timeout: float,
+    as_json: bool,
 ) -> None:
     """Add VALUE to the counter (1 unless given, may be negative) or set at PATH, and print what is there now."""
     with node_at(at, timeout) as client:
         target = Target(client, keyspace, path)
         if value is None:
-            target.add(is_given=False)
+            target.add(is_given=False, ttl=ttl)
         else:
-            target.add(_value(value, is_text))
+            target.add(_value(value, is_text), ttl=ttl)
         found = target.get()
     _print(target, found, as_json)
 

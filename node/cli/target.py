@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gossamer.crdt import path
+from gossamer.crdt import Expiring, expiry, path, type_at
 
 from ..apply import current, shows
 from ..backend import CLEAR, Op, make_op
@@ -23,6 +23,7 @@ from ..handles import (
     Reading,
     Register,
     Set,
+    expiring,
 )
 
 if TYPE_CHECKING:
@@ -122,29 +123,40 @@ class Target:
         found: BoundedCounter = self._handle(BoundedCounter)
         return found
 
-    def set(self, value: Any) -> None:
+    def set(self, value: Any, ttl: float | None = None) -> None:
         """Make it ``value``. `ValueError` if this kind is not set, or not to that."""
+        until = self._until(ttl)
         if self.kind in _FLAGS:
             if not isinstance(value, bool):
                 raise ValueError(f"{self.text}: a flag is set to true or false, not {value!r}")
-            self._write("enable" if value else "disable")
+            if until and not value:
+                raise ValueError(f"{self.text}: what is off does not expire")
+            self._write("enable" if value else "disable", *until)
+        elif self.kind == "register" and until:
+            self._write("set", value, None, *until)
         elif self.kind in _SET:
-            self._write("set", value)
+            self._write("set", value, *until)
         else:
             raise ValueError(f"{self.text}: a {self.kind} cannot be set; see gossamer add")
 
-    def add(self, value: Any = None, *, is_given: bool = True) -> None:
+    def _until(self, ttl: float | None) -> tuple[expiry.Expiry, ...]:
+        if ttl is not None and not isinstance(type_at(self._path), Expiring) and self.kind not in _SETS:
+            raise ValueError(f"{self.text}: a {self.kind} cannot expire")
+        return expiring.given(ttl, None)
+
+    def add(self, value: Any = None, *, is_given: bool = True, ttl: float | None = None) -> None:
         """Add a number to a counter (1 if none is given), or an element to a set."""
+        until = self._until(ttl)
         if self.kind == "counter":
             if is_given and type(value) is not int:
                 raise ValueError(f"{self.text}: an integer is added to a counter, not {value!r}")
             self._write("add", value if is_given else 1)
         elif self.kind in _SETS and is_given:
-            self._element("add", value)
+            self._element("add", value, *until)
         elif self.kind in _SETS:
             raise ValueError(f"{self.text}: which element? gossamer add {self.text} ELEMENT")
         elif self._is_element and not is_given:
-            self._write("add")
+            self._write("add", *until)
         elif self.kind == BOUNDED:
             raise ValueError(f"{self.text}: a {BOUNDED} is not added to; see gossamer mint and spend")
         else:
@@ -170,8 +182,8 @@ class Target:
     def _write(self, method: str, *args: Any) -> bool:
         return self._commit(make_op(self._path, method, args))
 
-    def _element(self, method: str, element: Any) -> bool:
-        return self._commit(make_op(self._path + path.element(element), method))
+    def _element(self, method: str, element: Any, *args: Any) -> bool:
+        return self._commit(make_op(self._path + path.element(element), method, args))
 
     def _commit(self, op: Op) -> bool:
         return self._backend.write(self._keyspace, [op]) is not None
@@ -181,5 +193,6 @@ def _provenance(reading: Reading) -> dict[str, Any]:
     return {
         "value": reading.value,
         "updated_at": reading.updated_at,
+        "expires_at": reading.expires_at and reading.expires_at.isoformat(),
         "replica": reading.replica and reading.replica.hex(),
     }

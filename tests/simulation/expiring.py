@@ -139,7 +139,9 @@ class TimedInvariants(Invariants):
         before = self._last.get(node.name, Vector()).copy()
         for seq in range(made + 1, last + 1):
             if seq > 1:
-                before.add(me, 1, seq - 1)  # the last of them may have been its last word before it was killed
+                before.add(
+                    me, 1, seq - 1
+                )  # the last of them may have been its last word before it was killed
             (cell_path,) = [p for _, p in view.event_rows((me, seq))]
             stood = live(path.kind_of(cell_path), self.timed.history(cell_path, before))
             left = {(e.replica, e.seq) for e in view.cell(cell_path).live}
