@@ -295,6 +295,8 @@ class Replica:
             self._commit(drafts(SYSTEM), ops, now)
         for name in states if states[SYSTEM].is_whole else ():
             self._collect(drafts, name, now)
+        for name in states:
+            self._forget_sealed(drafts, name)
         is_trimming = self._tend_feeds(drafts, now.wall)
         for name, op in self._sweep.due(now):
             self._remove_expired(drafts(name), op, now)
@@ -314,6 +316,15 @@ class Replica:
         if draft.state.is_whole:  # else a renewal may be here that the vector does not say
             with suppress(Damaged):  # it stays as it is, until it is replaced
                 self._commit(draft, [op], now)
+
+    def _forget_sealed(self, drafts: Callable[[str], Draft], name: str) -> None:
+        """What is kept of ids that are over: nothing of what they had, and once for all what there was of them."""
+        reg, state = self.engine.registry, self.store.state(name)
+        for replica in reg.sealed.intersection(state.peers):
+            drafts(name).set_peer(replica, None)
+        base = reg.base.of(name)
+        if base != state.base and drafts(name).state.delivered.covers(base):
+            drafts(name).rebase(base)
 
     def _collect(self, drafts: Callable[[str], Draft], name: str, now: Instant) -> None:
         state = self.store.state(name)

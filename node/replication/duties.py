@@ -90,8 +90,11 @@ class Duties:
         return ops
 
     def _seal(self, seal: Seal, states: dict[str, State]) -> list[Op]:
-        """Answer for a seal, once it is settled only if we have not; or write down what all have agreed on."""
+        """Answer for a seal, once it is settled only if we have not; or write down what has come of it."""
         me, reg = self._engine.identity, self._engine.registry
+        if seal.is_closed:
+            is_mine = bool(seal.answers or seal.silent) and me.replica == min(reg.current, default=b"")
+            return registry.tidy_ops(me.name, seal) if is_mine else []
         remaining = {m.name for m in reg.remaining}
         mine = seal.answers.get(me.name, Answer())
         if seal.settled is None or not mine.view:
@@ -99,6 +102,8 @@ class Duties:
             answer = seal.answer_of(me.name, me.replica, remaining, reg.naming(seal.replica), has)
             if not answer.says_same(mine):
                 return registry.answer_ops(me.name, seal.replica, answer)
+        if reg.can_close(seal):
+            return registry.close_ops(me.name, seal)
         settled = seal.agreed()
         if seal.settled is not None or settled is None or not remaining <= set(seal.answers):
             return []

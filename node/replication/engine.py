@@ -15,11 +15,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from gossamer.crdt import MalformedError, Vector, vector
+from gossamer.crdt import MalformedError, Vector
 
 from ..errors import Damaged, ProtocolError
 from ..turns import Close, Send
-from . import limits
+from . import evidence, limits
 from .duties import Duties
 from .handshake import Handshake
 from .link import Link, Shared
@@ -28,6 +28,7 @@ from .messages import (
     VERSION,
     Batch,
     Deflated,
+    Event,
     Hello,
     Message,
     Numbering,
@@ -267,8 +268,17 @@ class Engine:
         if not link.said_hello:
             link.said_hello = True
             me = self.identity
+            closed = link.bases.tell(self.registry.base)
             yield Hello(
-                0, VERSION, me.cluster, me.name, me.address, me.replica, me.fingerprint, self.wall(now)
+                0,
+                VERSION,
+                me.cluster,
+                me.name,
+                me.address,
+                me.replica,
+                me.fingerprint,
+                self.wall(now),
+                closed,
             )
         yield from link.pending
         link.pending.clear()
@@ -301,12 +311,19 @@ class Engine:
         return Open(
             0,
             name,
-            vector.encode(state.delivered),
-            vector.encode(state.horizon),
+            link.bases.pack(name, state.delivered),
+            link.bases.pack(name, state.horizon),
             state.digest.to_bytes(16, "big"),
             state.is_whole,
             resume,
+            self._newest_of(link.peer, view),
         )
+
+    def _newest_of(self, replica: bytes, view: View) -> Event | None:
+        try:
+            return evidence.of(view, replica)
+        except Damaged:
+            return None
 
     def _frames(self, link: Link, message: Message) -> Iterable[Send]:
         body = self._numbered(link, message)

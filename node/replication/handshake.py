@@ -12,6 +12,7 @@ from gossamer.crdt import vector
 
 from ..errors import ProtocolError
 from . import limits
+from .bases import NAME_BYTES
 from .link import Link
 from .messages import REFUSALS, VERSION, Hello, Refuse
 
@@ -30,13 +31,17 @@ class Handshake:
         me = self._engine.identity
         if link.hello is not None:
             raise ProtocolError("a second hello")
-        if len(hello.replica) != vector.REPLICA_BYTES or len(hello.fingerprint) > 64:
+        if (
+            len(hello.replica) != vector.REPLICA_BYTES
+            or len(hello.fingerprint) > 64
+            or len(hello.closed) > NAME_BYTES
+        ):
             raise ProtocolError("hello: a replica id of another length")
         if any(
             len(text.encode()) > limits.NAME_BYTES_MAX for text in (hello.name, hello.cluster, hello.address)
         ):
             raise ProtocolError("hello: a name is too long")
-        link.hello = hello
+        link.hello, link.bases.theirs = hello, hello.closed
         if link.dialed is not None:
             self._engine.found[link.dialed] = hello.replica
             self._engine.claimed[link.dialed] = hello.name

@@ -7,8 +7,12 @@ from dataclasses import dataclass, field
 
 from gossamer.crdt import Vector
 
-from .messages import NUMBERS, Hello, Message
+from .bases import Told
+from .messages import NUMBERS, Event, Hello, Message
 from .state import State
+
+Early = tuple[Vector, Vector, bytes, bool, bytes, Event | None]
+"""A peer's Open: vector, horizon, digest, whole, resume, its newest event of ours."""
 
 
 @dataclass
@@ -107,8 +111,10 @@ class Link:
     """Keyspaces that I opened on this link."""
     their_names: list[str] = field(default_factory=list)
     """Keyspaces that the peer opened, in its numbering."""
-    early: dict[str, tuple[Vector, Vector, bytes, bool, bytes]] = field(default_factory=dict)
-    """The peer's Open of keyspaces that I do not host: vector, horizon, digest, whole, resume."""
+    early: dict[str, Early] = field(default_factory=dict)
+    """The peer's Open of keyspaces that I do not host."""
+    bases: Told = field(default_factory=Told)
+    """What vectors on this link may stand on."""
     pending: list[Message] = field(default_factory=list)
     parts: bytearray = field(default_factory=bytearray)
     next_in: int = 0

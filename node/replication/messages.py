@@ -38,6 +38,20 @@ class Hello(msgspec.Struct, array_like=True, frozen=True, tag=0):
     """Random, made when the directory was opened: two of them alive under one replica id are a clone."""
     wall: int = 0
     """My clock, in microseconds since 1970, when I said this; 0 if I do not say."""
+    closed: bytes = b""
+    """The name of my base: what I know of ids that are over for good."""
+
+
+class Event(msgspec.Struct, array_like=True, frozen=True):
+    """An event as one peer has it, for the one who made it to recognize."""
+
+    seq: int
+    grouped: bool
+    """It is over several cells."""
+    path: bytes
+    """Hash of the path of a cell that it touched."""
+    left: bytes
+    """Hash of what it left there; empty if that is superseded."""
 
 
 class Open(msgspec.Struct, array_like=True, frozen=True, tag=1):
@@ -51,6 +65,8 @@ class Open(msgspec.Struct, array_like=True, frozen=True, tag=1):
     whole: bool
     resume: tuple[bytes, bytes] | None = None
     """Of an unfinished bootstrap: the replica id that was sending it, and the path reached."""
+    yours: Event | None = None
+    """Your newest event that I have, unless I have collected it."""
 
 
 class Batch(msgspec.Struct, array_like=True, frozen=True, tag=2):
@@ -111,6 +127,8 @@ class Tell(msgspec.Struct, array_like=True, frozen=True, tag=4):
     """Replica id -> vector: what others had at a moment whose whole state I include."""
     wall: int = 0
     """With a digest: my clock, as in hello."""
+    closed: bytes = b""
+    """The name of my base, if it is another one than I told before."""
 
 
 class Part(msgspec.Struct, array_like=True, frozen=True, tag=5):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from gossamer.crdt import Vector, vector
 
 from ..errors import ProtocolError
+from .bases import NAME_BYTES
 from .link import Link, Shared
 from .messages import DIGEST_BYTES, Ask, Tell
 from .state import State
@@ -26,9 +27,10 @@ class News:
         self._engine = engine
 
     def on_tell(self, draft: Draft, link: Link, shared: Shared, message: Tell) -> None:
-        if len(message.digest) not in (0, DIGEST_BYTES):
+        if len(message.digest) not in (0, DIGEST_BYTES) or len(message.closed) > NAME_BYTES:
             raise ProtocolError("tell: a digest of another length")
-        third = [(replica, vector.decode(raw)) for replica, raw in message.peers]
+        third = [(replica, link.bases.unpack(shared.name, raw)) for replica, raw in message.peers]
+        link.bases.theirs = message.closed or link.bases.theirs
         shared.their_whole = True
         shared.their_digest = message.digest
         theirs, state = shared.theirs, draft.state
@@ -59,6 +61,8 @@ class News:
         """What a third replica had once: so a broken link, or a partial view, does not stop collection."""
         if len(replica) != vector.REPLICA_BYTES or replica == self._engine.identity.replica:
             return
+        if replica in self._engine.registry.sealed:
+            return  # it counts for nothing any more
         mine = draft.state.peers.get(replica, Vector())
         if draft.state.delivered.covers(had) and not mine.covers(had):
             both = mine.copy()

@@ -14,13 +14,14 @@ import msgspec
 from gossamer.crdt import Vector, path, vector
 
 from ..errors import Damaged, ProtocolError
-from . import batch, limits
-from .link import Link, Shared
+from . import batch, evidence, limits
+from .link import Early, Link, Shared
 from .messages import (
     DIGEST_BYTES,
     Ack,
     Ask,
     Batch,
+    Event,
     Message,
     Open,
     Tell,
@@ -54,7 +55,8 @@ class Receiver:
             raise ProtocolError("open: a keyspace twice, or too many of them")
         if len(message.digest) != DIGEST_BYTES:
             raise ProtocolError("open: a digest of another length")
-        theirs, horizon = vector.decode(message.delivered), vector.decode(message.horizon)
+        theirs = link.bases.unpack(name, message.delivered)
+        horizon = link.bases.unpack(name, message.horizon)
         resume = (
             message.resume[1]
             if message.resume and message.resume[0] == self._engine.identity.replica
@@ -63,7 +65,7 @@ class Receiver:
         if len(resume) > path.PATH_BYTES_MAX:
             raise ProtocolError("open: it resumes beyond any path")
         link.their_names.append(name)
-        early = (theirs, horizon, message.digest, message.whole, resume)
+        early = (theirs, horizon, message.digest, message.whole, resume, message.yours)
         shared = link.shared.get(name)
         if shared is None:
             link.early[name] = early
@@ -71,12 +73,20 @@ class Receiver:
             self._share(drafts(name), link, shared, early)
 
     def _share(
-        self, draft: Draft, link: Link, shared: Shared, early: tuple[Vector, Vector, bytes, bool, bytes]
+        self,
+        draft: Draft,
+        link: Link,
+        shared: Shared,
+        early: Early,
     ) -> None:
         """Both ends host the keyspace from here on."""
         shared.quiet_state = None
-        shared.theirs, shared.their_horizon, shared.their_digest, shared.their_whole, shared.resume = early
+        shared.theirs, shared.their_horizon, shared.their_digest, shared.their_whole, shared.resume, event = (
+            early
+        )
         self._prove(draft.state, link, shared.theirs)
+        if event is not None:
+            self._recognize(draft, link, event)
         if link.peer not in draft.state.peers:
             draft.set_peer(link.peer, Vector())  # a joiner counts as a member from its hello
 
@@ -89,6 +99,15 @@ class Receiver:
                 f"which has made {state.delivered.last(me)}: its directory was copied or rolled back"
             )
             raise ProtocolError("events of mine that I never made")
+
+    def _recognize(self, draft: Draft, link: Link, event: Event) -> None:
+        """A peer that has another event under one of our dots proves it as well."""
+        if evidence.contradicts(draft, self._engine.identity.replica, event):
+            self._engine.is_disowned = (
+                f"member {link.hello.name if link.hello else '?'} has another event {event.seq} of this node than "
+                "it has made: its directory was copied or rolled back"
+            )
+            raise ProtocolError("an event of mine that is another than I made")
 
     def late_shares(self, drafts: Callable[[str], Draft]) -> None:
         """Keyspaces that the peer opened before we did; called in a transaction, after our own Open went out."""
@@ -225,13 +244,16 @@ class Receiver:
         """
         if keyspace == SYSTEM:
             return
-        for replica, seal in self._engine.registry.seals.items():
-            if self._engine.identity.name not in seal.answers:
+        dots = [dot for cell in content.cells.values() for dot in cell.dots()]
+        dots += content.groups
+        replicas = {replica for replica, _ in dots}.union(claim.replicas() if claim else ())
+        seals = self._engine.registry.seals
+        for replica in replicas & seals.keys():
+            if not seals[replica].is_closed and self._engine.identity.name not in seals[replica].answers:
                 continue
-            bound = seal.bound(keyspace)
-            dots = [d for c in content.cells.values() for d in c.dots() if d[0] == replica]
-            dots += [d for d in content.groups if d[0] == replica]
-            if any(d not in bound for d in dots) or (claim and not bound.covers(claim.only(replica))):
+            bound = seals[replica].bound(keyspace)
+            is_beyond = any(dot[0] == replica and dot not in bound for dot in dots)
+            if is_beyond or (claim and not bound.covers(claim.only(replica))):
                 raise ProtocolError(
                     f"events of {replica.hex()} beyond what the members answered for its seal"
                 )
@@ -246,7 +268,7 @@ class Receiver:
             raise ProtocolError("full: this node is sending one itself, and a lower id goes first")
         if max(len(full.after), len(full.upto or b"")) > path.PATH_BYTES_MAX:
             raise ProtocolError("full: a range beyond any path")
-        horizon = vector.decode(full.horizon) if full.horizon else Vector()
+        horizon = link.bases.unpack(shared.name, full.horizon) if full.horizon else Vector()
         if not shared.theirs.covers(horizon):
             raise ProtocolError("full: a horizon beyond the sender's vector")
         under_way = state.bootstrap

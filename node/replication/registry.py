@@ -12,6 +12,7 @@
                       /set:silent                members that agree that the id has been silent
                       /map:answers/register:<member>   what that member says of the id
                       /min_register:settled      what the members agreed on: the seal has taken effect
+                      /map:bounds/register:<member>    all that there will ever be of the id, as that member knows
 
 `seals` says how the members agree, and on what.
 """
@@ -23,10 +24,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from gossamer.crdt import path, type_at
+from gossamer.crdt import Vector, path, type_at
 
-from ..backend import Op, make_op
+from ..backend import CLEAR, Op, make_op
 from . import seals
+from .bases import Base
 from .seals import Answer, Seal, Settlement, id_of
 from .view import View
 
@@ -83,18 +85,32 @@ class Registry:
     @cached_property
     def closed(self) -> set[bytes]:
         """Sealed ids of which nobody can bring more: removed members, who may come back, have answered as well."""
+        return {r for r, seal in self.seals.items() if seal.is_closed}
+
+    def can_close(self, seal: Seal) -> bool:
+        """Whether every member that is not forgotten has answered for a seal that has taken effect."""
         answering = {m.name for m in self.members.values() if m.replica and not m.is_forgotten}
-        return {r for r in self.sealed if answering <= set(self.seals[r].answers)}
+        return seal.settled is not None and answering <= set(seal.answers)
 
     @cached_property
     def ending(self) -> set[bytes]:
         """Replica ids that are sealed, or about to be: their hello is refused everywhere."""
         return {r for r, s in self.seals.items() if self.is_agreed(s)}
 
+    @cached_property
+    def base(self) -> Base:
+        """The bounds of the closed ids: what need not be told of a vector."""
+        bounds: dict[str, Vector] = {}
+        for replica in self.closed:
+            for keyspace in self.seals[replica].keyspaces():
+                bounds.setdefault(keyspace, Vector()).update(self.seals[replica].bound(keyspace))
+        return Base(bounds)
+
     def is_agreed(self, seal: Seal) -> bool:
         """Every remaining member has found the id silent, or an operator forgot it; one who answers saw that."""
         needed = {m.name for m in self.remaining}
-        return seal.is_forgotten or bool(seal.answers) or (bool(needed) and needed <= seal.silent)
+        has_begun = seal.is_forgotten or seal.settled is not None or bool(seal.answers)
+        return has_begun or (bool(needed) and needed <= seal.silent)
 
     def naming(self, replica: bytes) -> bytes | None:
         """The lowest current id of the members that name a replica id as an old one of theirs."""
@@ -202,6 +218,8 @@ def _read_seal(seal: Seal, rest: path.Path, value: Any) -> None:
             seal.is_dead = value
         case (("map", "answers"), ("register", name)) if isinstance(value, dict):
             seal.answers[name] = seals.of_value(value)
+        case (("map", "bounds"), ("register", name)) if isinstance(value, dict):
+            seal.bounds[name] = seals.of_value(value)
         case (("min_register", "settled"),):
             seal.settled = seals.settled_of(value)
 
@@ -271,3 +289,19 @@ def settle_ops(replica: bytes, settled: Settlement) -> list[Op]:
     """Write down what the members agreed on: the seal takes effect."""
     where = _at(("map", "seals"), ("map", replica.hex()), ("min_register", "settled"))
     return [make_op(where, "set", ([settled.heir.hex(), settled.lowest.hex()],))]
+
+
+def close_ops(name: str, seal: Seal) -> list[Op]:
+    """Write down, as member ``name``, all that there will ever be of an id: nobody is asked any more."""
+    bound = {keyspace: seal.bound(keyspace).intervals(seal.replica) for keyspace in seal.keyspaces()}
+    where = _at(("map", "seals"), ("map", seal.replica.hex()), ("map", "bounds"), ("register", name))
+    return [make_op(where, "set", (seals.to_value(Answer(bound)),))]
+
+
+def tidy_ops(name: str, seal: Seal) -> list[Op]:
+    """Remove what led to a seal that is closed, once what is written down says all of it."""
+    if not seal.is_tidy:
+        return close_ops(name, seal)
+    root = (("map", "seals"), ("map", seal.replica.hex()))
+    parts = ((("map", "answers"), seal.answers), (("set", "silent"), seal.silent))
+    return [make_op(_at(*root, last), CLEAR) for last, is_there in parts if is_there]

@@ -62,11 +62,31 @@ class Seal:
     answers: dict[str, Answer] = field(default_factory=dict)
     settled: Settlement | None = None
     """As it is written into the seal, which has then taken effect."""
+    bounds: dict[str, Answer] = field(default_factory=dict)
+    """What members wrote down as all that there will ever be of the id, once nobody could bring more."""
+
+    @property
+    def is_closed(self) -> bool:
+        """It has taken effect, and all that there will ever be of the id is written down."""
+        return self.settled is not None and bool(self.bounds)
+
+    @property
+    def is_tidy(self) -> bool:
+        """What is written down says all that was answered."""
+        bounds = Seal(self.replica, bounds=self.bounds)
+        return all(bounds.bound(keyspace) == self.bound(keyspace) for keyspace in self.keyspaces())
+
+    def keyspaces(self) -> set[str]:
+        """Those in which somebody has something of it."""
+        return {keyspace for answer in self._all() for keyspace in answer.has}
+
+    def _all(self) -> list[Answer]:
+        return [*self.answers.values(), *self.bounds.values()]
 
     def bound(self, keyspace: str) -> Vector:
         """The union of the answers, which is all that there will ever be of this id."""
         out = Vector()
-        for answer in self.answers.values():
+        for answer in self._all():
             out.update(Vector({self.replica: answer.has.get(keyspace, ())}))
         return out
 

@@ -17,6 +17,7 @@ from ..errors import Damaged
 from . import batch, limits
 from .link import Exchange, Link, Shared
 from .messages import Ack, Batch, Full, Message, Tell
+from .registry import SYSTEM
 from .state import State
 from .view import View
 
@@ -138,7 +139,7 @@ class Sender:
             return None
         if exchange.is_full:
             gathering = batch.Gathering(view, theirs, size_max=None)
-            full = self._scan_cells(exchange, gathering, view)
+            full = self._scan_cells(link, shared, gathering, view)
             return self._message(link, shared, view, gathering, full)
         if not exchange.is_staged:
             gathering = batch.Gathering(view, theirs, size_max=limits.BATCH_BYTES_MAX)
@@ -225,10 +226,12 @@ class Sender:
         ):  # or the row is stale, and a later one stands for it
             gathering.add(cell_path, cell)
 
-    def _scan_cells(self, exchange: Exchange, gathering: batch.Gathering, view: View) -> Full:
+    def _scan_cells(self, link: Link, shared: Shared, gathering: batch.Gathering, view: View) -> Full:
         """Add all cells in path order, on from where the scan stands."""
+        exchange = shared.exchange
+        assert exchange is not None
         after = exchange.after
-        horizon = vector.encode(view.state.horizon) if exchange.is_first else b""
+        horizon = link.bases.pack(shared.name, view.state.horizon) if exchange.is_first else b""
         for cell_path, cell in view.cells(after + b"\x00" if after else b""):
             gathering.add(cell_path, cell)
             exchange.after = cell_path
@@ -259,13 +262,14 @@ class Sender:
             return Tell(0, shared.number, numbering.table(), gained)
         state = view.state
         peers = [
-            (replica, vector.encode(had))
+            (replica, link.bases.pack(shared.name, had))
             for replica, had in state.peers.items()
             if had and shared.peers_told.get(replica) != had and replica != link.peer
         ]
         shared.peers_told = dict(state.peers)
         digest = state.digest.to_bytes(16, "big") if shared.theirs == state.delivered else b""
-        return Tell(0, shared.number, numbering.table(), gained, digest, peers, wall)
+        closed = link.bases.tell(self._engine.registry.base) if shared.name == SYSTEM else b""
+        return Tell(0, shared.number, numbering.table(), gained, digest, peers, wall, closed)
 
 
 def has_collected(link: Link, shared: Shared, state: State) -> bool:

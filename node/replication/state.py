@@ -22,11 +22,13 @@ class Bootstrap(msgspec.Struct, frozen=True, array_like=True):
 class State:
     """What a keyspace is beside its cells, as of one commit. Not changed once committed."""
 
-    __slots__ = ("bootstrap", "debt", "delivered", "digest", "horizon", "peers")
+    __slots__ = ("base", "bootstrap", "debt", "delivered", "digest", "horizon", "peers")
 
     def __init__(self) -> None:
         self.delivered = Vector()
         """The events whose effect this node's cells include."""
+        self.base = Vector()
+        """The bounds of closed ids, all of them delivered: the other vectors are stored as what they have beyond."""
         self.digest = 0
         """Sum of the cells' weights, mod 2^128."""
         self.horizon = Vector()
@@ -42,7 +44,7 @@ class State:
         twin = State()
         twin.delivered, twin.digest = self.delivered.copy(), self.digest
         twin.horizon, twin.debt, twin.peers = self.horizon.copy(), self.debt.copy(), dict(self.peers)
-        twin.bootstrap = self.bootstrap
+        twin.bootstrap, twin.base = self.bootstrap, self.base
         return twin
 
     @property

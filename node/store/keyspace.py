@@ -15,11 +15,13 @@ import msgspec
 
 from gossamer.crdt import EMPTY, Cell, Dot, Vector, codec, expiry, path, vector
 
+from ..replication import bases
 from ..replication.state import Bootstrap, State
 from . import feed, index, record
 from .feedlog import FeedDraft
 
-_STATE, _PEER = b"state", b"peer:"
+_STATE, _PEER, _BASE = b"state", b"peer:", b"base"
+_EMPTY = vector.encode(Vector())
 _BOUNDED = path.CELLS["bounded_counter"]  # most paths do not even have its code in them
 
 
@@ -47,13 +49,23 @@ def read_state(txn: lmdb.Transaction[bytes], meta: Any) -> State:
     raw = txn.get(_STATE, db=meta)
     if raw is not None:
         delivered, digest, horizon, debt, bootstrap = msgspec.msgpack.decode(raw)
-        state.delivered, state.digest = Vector.of_flat(delivered), int.from_bytes(digest, "big")
-        state.horizon, state.debt = Vector.of_flat(horizon), Vector.of_flat(debt)
+        state.base = vector.decode(txn.get(_BASE, db=meta) or _EMPTY)
+        state.delivered, state.digest = _read(delivered, state.base), int.from_bytes(digest, "big")
+        state.horizon, state.debt = _read(horizon, state.base), _read(debt, state.base)
         state.bootstrap = msgspec.convert(bootstrap, Bootstrap | None)
     for key, value in txn.cursor(db=meta):
         if key.startswith(_PEER):
-            state.peers[key[len(_PEER) :]] = vector.decode(value)
+            state.peers[key[len(_PEER) :]] = bases.unpack(value, state.base)
     return state
+
+
+def _read(stored: Any, base: Vector) -> Vector:
+    """A vector of the state: a list, or bytes if it stands on the base."""
+    return bases.unpack(stored, base) if isinstance(stored, bytes) else Vector.of_flat(stored)
+
+
+def _stored(of: Vector, base: Vector) -> Any:
+    return bases.pack(of, base) if base and of.covers(base) else of.flat()
 
 
 class View:
@@ -256,6 +268,14 @@ class Draft(View):
         self._peers.add(replica)
         self.has_changed = True
 
+    def rebase(self, base: Vector) -> None:
+        """Store the vectors as what they have beyond ``base``, of which all is delivered."""
+        assert self.state.delivered.covers(base), "a base beyond what is delivered"
+        self.state.base = base
+        self.txn.put(_BASE, vector.encode(base), db=self.tables.meta)
+        self._peers.update(self.state.peers)
+        self.has_changed = True
+
     def stage(self, key: bytes, raw: bytes) -> None:
         """Keep a part of a large batch until the rest of it is here."""
         self.txn.put(key, raw, db=self.tables.staged)
@@ -329,10 +349,10 @@ class Draft(View):
         state = self.state
         state.adopt_debt()
         packed = (
-            state.delivered.flat(),
+            _stored(state.delivered, state.base),
             state.digest.to_bytes(16, "big"),
-            state.horizon.flat(),
-            state.debt.flat(),
+            _stored(state.horizon, state.base),
+            _stored(state.debt, state.base),
             state.bootstrap,
         )
         self.txn.put(_STATE, msgspec.msgpack.encode(packed), db=self.tables.meta)
@@ -341,7 +361,7 @@ class Draft(View):
             if had is None:
                 self.txn.delete(_PEER + replica, db=self.tables.meta)
             else:
-                self.txn.put(_PEER + replica, vector.encode(had), db=self.tables.meta)
+                self.txn.put(_PEER + replica, bases.pack(had, state.base), db=self.tables.meta)
         self._peers.clear()
         if self._feed is not None:
             self._feed.flush()

@@ -22,6 +22,7 @@ class HeirSchedule(Schedule):
         super().__init__(seed, steps)
         self.believed: dict[bytes, Settlement] = {}
         self.inherited: dict[bytes, bytes] = {}
+        self.taken: dict[str, int] = {}
         self._registries: dict[str, Registry] = {}
         check = self.cluster.after_event
 
@@ -46,6 +47,12 @@ class HeirSchedule(Schedule):
     def any_operator(self) -> SimulatedNode | None:
         first = self.cluster.nodes[0]
         return first if first.is_alive and first.core.state(registry.SYSTEM).is_whole else None
+
+    def new_identity(self) -> None:
+        before = {node.name: node._identity[0] for node in self.cluster.nodes}
+        super().new_identity()
+        for node in self.cluster.nodes:
+            self.taken[node.name] = self.taken.get(node.name, 0) + (node._identity[0] != before[node.name])
 
     def name_another(self) -> None:
         """A directory that was registered under another member's name: it names an id that was that member's."""
@@ -118,6 +125,8 @@ class HeirSchedule(Schedule):
                 assert seal.bound("default").covers(has), f"{node} has {has} beyond {seal.bound('default')}"
 
     def check_end(self) -> None:
+        for node in self.cluster.nodes:
+            assert len(node._identity[1]) == self.taken.get(node.name, 0), f"{node} gave up an id unasked"
         self.cluster.advance(30)
         self.cluster.settle()
         alive = self.alive()
