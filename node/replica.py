@@ -145,8 +145,9 @@ class Replica:
                 for at in sorted(range(len(inputs)), key=lambda i: not isinstance(inputs[i], Write | Update)):
                     results[at] = self._take(drafts, inputs[at], now)
                 settled = self._move_rights(drafts, made, now)
-        except StoreError:
+        except StoreError as error:
             self.engine.close_all("the store failed")
+            self._settled += self._rights.abandon(error)
             raise
         self._rights.committed()
         self._settled += settled
@@ -230,7 +231,7 @@ class Replica:
     def _commit(self, draft: Draft, ops: Sequence[Op], now: Instant) -> Dot | None:
         """One event of this node's own, over as many cells as it changes."""
         dot = (self.replica, draft.state.delivered.last(self.replica) + 1)
-        estate = self._rights.estate(draft.tables.name, self.replica, draft.state.delivered)
+        estate = self._rights.needed(ops, draft.tables.name, draft.state.delivered)
         changed = expand(ops, draft.scan, draft.cell, Event(*dot, now.wall, estate))
         if not changed:
             return None

@@ -8,14 +8,15 @@ here it is brought about, by ordinary events in the writer's turns.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from gossamer.crdt import Cell, Dot, Vector, counter_bounded
+from gossamer.crdt import Cell, Dot, Vector, counter_bounded, path
 
 from .backend import Op
-from .errors import GossamerError, InsufficientRights
+from .errors import GossamerError, InsufficientRights, StoreError
 from .limits import SPENDS_WAITING_MAX
 from .replication import limits, rights
 from .replication.engine import Engine
@@ -26,6 +27,8 @@ Drafts = Callable[[str], Draft]
 Commit = Callable[[Draft, Sequence[Op]], Dot | None]
 Where = tuple[str, bytes]
 """Keyspace and path of a bounded counter."""
+_BOUNDED = path.CELLS["bounded_counter"]
+"""A byte that is in the path of every bounded counter, and in few others."""
 
 
 class Waiting(NamedTuple):
@@ -62,6 +65,12 @@ class Rights:
         if not registry.heirs or not self._knows_members():
             return frozenset((replica,))
         return rights.estate(registry, replica, keyspace, delivered)
+
+    def needed(self, ops: Sequence[Op], keyspace: str, delivered: Vector) -> frozenset[bytes]:
+        """This node's estate, if the writes may ask for it: most commits have nothing to do with rights."""
+        if not self._engine.registry.heirs or not any(_BOUNDED in op.path for op in ops):
+            return frozenset()
+        return self.estate(keyspace, self._engine.identity.replica, delivered)
 
     def wake_at(self) -> float:
         """When there is something to do next."""
@@ -109,6 +118,11 @@ class Rights:
         self._waiting = self._still_waiting()
         self._over.clear()
 
+    def abandon(self, error: StoreError) -> list[tuple[Write, Result]]:
+        """The store failed: nobody waits any longer, since the next attempt may fail the same way."""
+        abandoned, self._waiting = self._waiting, []
+        return [(one.write, copy.copy(error)) for one in abandoned]
+
     def _still_waiting(self) -> list[Waiting]:
         return [one for one in self._waiting if id(one.write) not in self._over]
 
@@ -116,6 +130,8 @@ class Rights:
 
     def ask(self, drafts: Drafts, now: float) -> None:
         """Ask linked peers for what is lacking here, if they have it."""
+        if not self._failed and not self._waiting:
+            return
         wanted: dict[Where, list[int]] = {where: [amount] for where, amount in self._failed.items()}
         for one in self._still_waiting():
             wanted.setdefault(one.where, []).append(one.amount)

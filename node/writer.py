@@ -220,7 +220,12 @@ class Writer:
                 self._kept[id(what)] = waiter
             else:
                 settled.append((waiter, outcome))
-        settled += [(self._kept.pop(id(write)), outcome) for write, outcome in self._core.take_settled()]
+        for write, outcome in self._core.take_settled():
+            kept = self._kept.pop(
+                id(write), None
+            )  # None: of this very turn, which failed, so it has an outcome
+            if kept is not None:
+                settled.append((kept, outcome))
         settle(settled)
 
     def _outcomes(self, inputs: Sequence[Input], now: Instant) -> Sequence[Any]:

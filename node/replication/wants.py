@@ -37,6 +37,7 @@ class Wants:
         self._engine = engine
         self.due_at = math.inf
         """When a question that is noted may be answered."""
+        self._are_noted = False
 
     def on_want(self, shared: Shared, message: Want) -> None:
         if path.decode(message.path)[-1][0] != counter_bounded.CounterBounded.kind:
@@ -45,11 +46,14 @@ class Wants:
             raise ProtocolError("want: an amount that nobody can transfer")
         if message.path in shared.wants or len(shared.wants) < limits.WANTS_MAX:
             shared.wants[message.path] = message.amount
+            self._are_noted = True
 
     def take_due(self, now: float) -> list[Wanted]:
         """The questions that may be answered now; whatever is done with them, they count as answered."""
         due: list[Wanted] = []
         self.due_at = math.inf
+        if not self._are_noted:
+            return due
         for link in self._engine.links.values():
             for shared in link.shared.values():
                 if not shared.wants or link.closing:
@@ -60,6 +64,7 @@ class Wants:
                 due += [Wanted(shared.name, link.peer, at, amount) for at, amount in shared.wants.items()]
                 shared.wants.clear()
                 shared.give_at = now + limits.GIVE_EVERY_S
+        self._are_noted = self.due_at < math.inf
         return due
 
     def ask(self, peer: bytes, keyspace: str, cell_path: bytes, amount: int) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 from hypothesis import given as for_any
 from hypothesis import strategies as st
 
 from gossamer.backend import make_op
 from gossamer.crdt import counter_bounded
-from gossamer.errors import InsufficientRights
+from gossamer.errors import InsufficientRights, StoreFull
 from gossamer.replication import limits, registry, rights
 from gossamer.replication.messages import Want
 from gossamer.replication.registry import SYSTEM, Registry
@@ -157,6 +160,28 @@ def test_a_spend_that_waits_asks_again_until_its_time_is_over() -> None:
         assert settled is write
         assert isinstance(outcome, InsufficientRights)
         assert outcome.available == 1
+
+
+def test_who_waits_is_told_that_the_store_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    with bench() as run:
+        write = Write("default", [make_op(STOCK, "spend", (3,))], 10.0)
+        assert run.turn(write) == [KEPT]
+
+        @contextmanager
+        def full() -> Iterator[None]:
+            raise StoreFull("no space")
+            yield
+
+        with monkeypatch.context() as patch:
+            patch.setattr(run.store, "transaction", full)
+            with pytest.raises(StoreFull):
+                run.turn(run.write("register:r", "set", 1))
+        ((settled, outcome),) = run.replica.take_settled()
+        assert settled is write
+        assert isinstance(outcome, StoreFull)
+        run.turn(run.write("bounded_counter:n", "mint", 3))
+        assert run.replica.take_settled() == [], "it is not spent later, when nobody waits"
+        assert given(run, ME) == 3
 
 
 def _wants(run: Bench) -> list[tuple[bytes, int]]:

@@ -80,7 +80,10 @@ class Bounded(HeirSchedule):
             (self.transfer, 3),
             (self.transact, 3),
             (self.clear, 1),
-            (self.confirm_dead, 1),
+            (self.kill, 1),
+            (self.forget_member, 2),
+            (self.confirm_dead, 2),
+            (self.new_identity, 1),
             (self.name_another, 1),
         ]
 
