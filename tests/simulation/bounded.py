@@ -316,7 +316,7 @@ class BoundedInvariants(Invariants):
     def _values(self, node: SimulatedNode, stored: dict[bytes, Cell]) -> None:
         super()._values(node, stored)
         delivered, estate = node.core.state(KEYSPACE).delivered, node.core.estate(KEYSPACE)
-        # A newcomer that has not answered yet opens what was closed: it is another's for a moment, though some is spent.
+        # While its registry is not whole, a node counts none of what it has inherited, and may have spent some of it.
         ever = self._ever.setdefault(node.name, set())
         ever |= {*estate}
         for at in STOCKS.values():
