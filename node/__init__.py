@@ -36,9 +36,11 @@ from .errors import (
     StoreFailed,
     StoreFull,
     SubscriptionInUse,
+    TooStale,
     UnfitData,
     Unreachable,
     VersionMismatch,
+    WaitTimeout,
 )
 from .feed import AsyncWatch, Change, Subscription, Watch
 from .handles import (
@@ -104,10 +106,12 @@ __all__ = [
     "StoreFull",
     "Subscription",
     "SubscriptionInUse",
+    "TooStale",
     "Transaction",
     "UnfitData",
     "Unreachable",
     "VersionMismatch",
+    "WaitTimeout",
     "Watch",
     "aopen",
     "connect",

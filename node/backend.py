@@ -12,6 +12,7 @@ from gossamer.crdt import Cell, Dot, expiry, path, type_at
 if TYPE_CHECKING:
     from .documents.schema import Schema
     from .feed import AsyncWatch, Held, Subscription, Wanted, Watch
+    from .waiting import Wait
 
 CLEAR, EXPIRE, PERSIST = "clear", "expire_all", "persist_all"
 RANGES = {CLEAR: "remove", EXPIRE: "expire", PERSIST: "persist"}
@@ -60,6 +61,9 @@ def expect(cell_path: bytes, cell: Cell) -> Op:
     assert cell_type is not None, "whoever read it knows its type"
     return make_op(cell_path, EXPECT, (cell_type.version(cell),))
 
+
+NO_DOT: Dot = (b"", 0)
+"""An event that was not made, since there was nothing to write."""
 
 Change = Callable[[Cell], Sequence[Op]]
 """What to write to a cell, given the cell as it is then. It may be called more than once."""
@@ -127,6 +131,18 @@ class Backend(Protocol):
 
     async def aestate(self, keyspace: str, member: str = "") -> tuple[bytes, ...]:
         """`estate`, for a backend where a read waits on a network."""
+
+    def make_token(self, keyspace: str, dot: Dot | None = None) -> str:
+        """A token of all that the node has, or of one event, or of nothing for `NO_DOT`."""
+
+    async def amake_token(self, keyspace: str, dot: Dot | None = None) -> str:
+        """`make_token`, awaited."""
+
+    def wait_until(self, keyspace: str, wait: Wait, timeout: float) -> None:
+        """Return once the wait is over. `WaitTimeout` or `TooStale` after ``timeout`` seconds."""
+
+    async def await_until(self, keyspace: str, wait: Wait, timeout: float) -> None:
+        """`wait_until`, awaited."""
 
 
 class Followable(Protocol):

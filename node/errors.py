@@ -16,6 +16,8 @@
     │   ├── VersionMismatch       it was written since it was read: the conditional write wrote nothing
     │   ├── CursorExpired         the change feed does not reach to where a reader was: begin with a snapshot
     │   ├── SubscriptionInUse     somebody else follows under this name now
+    │   ├── WaitTimeout           what was waited for did not come in time (a TimeoutError as well)
+    │   ├── TooStale              its state may be older than the reader allows
     │   └── Conflicted            two payloads under one dot: some identity was used twice
     ├── DocumentError             a typed document, and what is given to it or stored in it, do not agree
     │   ├── InvalidValue          a value that its field does not take: nothing was written (a ValueError as well)
@@ -98,6 +100,14 @@ class CursorExpired(StateError):
 
 class SubscriptionInUse(StateError):
     """A subscription has one consumer at a time, and it has one."""
+
+
+class WaitTimeout(StateError, TimeoutError):
+    """What was waited for did not come in time. The message says what is known: who has it, and who does not."""
+
+
+class TooStale(StateError):
+    """The node's state may be older than the reader allows: a member has not been heard for that long."""
 
 
 class Conflicted(StateError):

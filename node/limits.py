@@ -79,6 +79,12 @@ SPEND_WAIT_S_MAX = 300.0
 """Seconds that a spend waits for rights at most: somebody waits for its outcome, and each costs a look a second."""
 SPENDS_WAITING_MAX = 1024
 """Spends that wait for rights at a time; beyond, a spend without rights fails at once. Bounds a turn's work."""
+WAITS_MAX = 4096
+"""Callers that wait for something at a time; each is looked at after every turn, some microseconds long."""
+WAIT_S = 5.0
+"""Seconds that a caller waits for something unless told otherwise."""
+WAIT_S_MAX = 24 * 3600.0
+"""Longest such wait; a longer one is rather a mistake in the unit."""
 
 LINK_PIPELINE = 8
 """Received messages of one link that the engine has not taken yet; beyond, the link stops reading and the

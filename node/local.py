@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, cast
 
 from gossamer.crdt import Cell, Dot
 
-from . import admin
+from . import admin, waiting
 from .backend import Change, Op
 from .changing import ChangeFailed, Changing
 from .documents import binding
@@ -16,7 +17,9 @@ from .documents.schema import Schema
 from .feed import Feeds
 from .limits import PAGE_CELLS
 from .replication.registry import SYSTEM
+from .ticket import Future, Ticket
 from .turns import Core, Effect, FeedInput, Instant, Update, Write
+from .waiting import Covered, Until, Wait
 from .writer import Writer
 
 
@@ -26,7 +29,7 @@ class LocalBackend:
     def __init__(
         self, core: Core, clock: Callable[[], Instant], dispatch: Callable[[Sequence[Effect]], None]
     ) -> None:
-        self.core = core
+        self.core, self._clock = core, clock
         self.writer = Writer(core, clock, dispatch)
         self._hosted: set[str] = set()
         self.bound: set[tuple[str, type]] = set()
@@ -155,13 +158,95 @@ class LocalBackend:
         except KeyError:
             raise _not_hosted(what.keyspace) from None
 
+    def make_token(self, keyspace: str, dot: Dot | None = None) -> str:
+        try:
+            text = self.core.token(keyspace, dot)
+            return (
+                cast(str, self.writer.submit(partial(self.core.short_token, keyspace)).result())
+                if text is None
+                else text
+            )
+        except KeyError:
+            raise _not_hosted(keyspace) from None
+
+    async def amake_token(self, keyspace: str, dot: Dot | None = None) -> str:
+        try:
+            text = self.core.token(keyspace, dot)
+            return (
+                cast(str, await self.writer.asubmit(partial(self.core.short_token, keyspace)))
+                if text is None
+                else text
+            )
+        except KeyError:
+            raise _not_hosted(keyspace) from None
+
+    def wait_until(self, keyspace: str, wait: Wait, timeout: float) -> None:
+        waiting.check(wait)
+        waiting.check_timeout(timeout)
+        try:
+            if isinstance(wait, Covered) and self._has(keyspace, wait):
+                return
+            why = self.writer.submit(self._lacks(keyspace, wait)).result()
+            if why is not None:
+                self._watch(keyspace, wait, timeout, why)
+        except KeyError:
+            raise _not_hosted(keyspace) from None
+
+    def _watch(self, keyspace: str, wait: Wait, timeout: float, why: str) -> None:
+        until, ticket = Until(partial(self.core.lacks, keyspace, wait)), Ticket()
+        until.why = why
+        if timeout > 0:
+            self.writer.watch(until, ticket)
+        try:
+            ticket.result(timeout)
+        except TimeoutError:
+            raise waiting.too_late(wait, keyspace, timeout, until.why) from None
+        finally:
+            until.is_over = True
+
+    async def await_until(self, keyspace: str, wait: Wait, timeout: float) -> None:
+        waiting.check(wait)
+        waiting.check_timeout(timeout)
+        try:
+            if isinstance(wait, Covered) and self._has(keyspace, wait):
+                return
+            why = await self.writer.asubmit(self._lacks(keyspace, wait))
+            if why is not None:
+                await self._awatch(keyspace, wait, timeout, why)
+        except KeyError:
+            raise _not_hosted(keyspace) from None
+
+    async def _awatch(self, keyspace: str, wait: Wait, timeout: float, why: str) -> None:
+        until = Until(partial(self.core.lacks, keyspace, wait))
+        until.why = why
+        future: Future = asyncio.get_running_loop().create_future()
+        if timeout > 0:
+            self.writer.watch(until, future)
+        try:
+            async with asyncio.timeout(timeout):
+                await future
+        except TimeoutError:
+            raise waiting.too_late(wait, keyspace, timeout, until.why) from None
+        finally:
+            until.is_over = True
+
+    def _has(self, keyspace: str, wait: Covered) -> bool:
+        self.writer.check_open()
+        return self.core.has(keyspace, wait.token)
+
+    def _lacks(self, keyspace: str, wait: Wait) -> Callable[[], str | None]:
+        return lambda: self.core.lacks(keyspace, wait, self._clock())
+
     def status(self) -> dict[str, Any]:
         """A plain, JSON-ready snapshot."""
-        return cast(dict[str, Any], self.writer.submit(self.core.status).result())
+        return cast(dict[str, Any], self.writer.submit(self._status).result())
 
     async def astatus(self) -> dict[str, Any]:
         """`status`, awaited."""
-        return cast(dict[str, Any], await self.writer.asubmit(self.core.status))
+        return cast(dict[str, Any], await self.writer.asubmit(self._status))
+
+    def _status(self) -> dict[str, Any]:
+        return self.core.status(self._clock())
 
     async def aadmin(self, verb: str, arguments: dict[str, Any]) -> Any:
         """An operator's request. `ValueError` for a verb that there is not."""

@@ -12,13 +12,20 @@ import time
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator, Sequence
 
-from gossamer.crdt import EMPTY, Cell, Dot, Event, join, path
+from gossamer.crdt import EMPTY, Cell, Dot, Event, Vector, join, path
 
+from . import waiting
 from .apply import expand
 from .backend import Change, Op
 from .changing import ChangeFailed, Changing, check_outside
 from .documents import binding
 from .documents.schema import Schema
+from .replication import token as tokens
+from .replication.replicated import Holders
+from .waiting import Covered, Fresh, Wait
+
+CLUSTER = "memory"
+"""Of the tokens: they mean nothing elsewhere."""
 
 
 def _wall() -> int:
@@ -135,3 +142,37 @@ class MemoryBackend:
 
     async def aestate(self, keyspace: str, member: str = "") -> tuple[bytes, ...]:
         return self.estate(keyspace, member)
+
+    def make_token(self, keyspace: str, dot: Dot | None = None) -> str:
+        has = (
+            self._delivered(keyspace) if dot is None else Vector({dot[0]: (dot[1], dot[1])} if dot[1] else {})
+        )
+        text = tokens.encode(has, CLUSTER, keyspace)
+        assert text is not None, "one replica fits"
+        return text
+
+    async def amake_token(self, keyspace: str, dot: Dot | None = None) -> str:
+        return self.make_token(keyspace, dot)
+
+    def wait_until(self, keyspace: str, wait: Wait, timeout: float) -> None:
+        """Nothing comes from anywhere while one waits, so it is over at once or too late at once."""
+        waiting.check(wait)
+        waiting.check_timeout(timeout)
+        why = self._lacks(keyspace, wait)
+        if why is not None:
+            raise waiting.too_late(wait, keyspace, timeout, why)
+
+    async def await_until(self, keyspace: str, wait: Wait, timeout: float) -> None:
+        self.wait_until(keyspace, wait, timeout)
+
+    def _delivered(self, keyspace: str) -> Vector:
+        seq = self._table(keyspace).seq
+        return Vector({self._replica: (1, seq)} if seq else {})
+
+    def _lacks(self, keyspace: str, wait: Wait) -> str | None:
+        if isinstance(wait, Fresh):
+            return None
+        lacks = tokens.decode(wait.token, CLUSTER, keyspace).lacks(self._delivered(keyspace), (), ())
+        if isinstance(wait, Covered):
+            return lacks
+        return Holders("memory", relaxed=set() if lacks else {"memory"}).lacks(wait.peers)

@@ -53,7 +53,7 @@ def _replica(config: NodeConfig, directory: Directory, name: str | None, address
 
     return Replica(
         directory.store,
-        Identity(directory.replica, _random_id(), known, address, config.cluster),
+        Identity(directory.replica, _random_id(), known, address, config.cluster, config.durability),
         (DEFAULT, *config.keyspaces),
         peers=config.peers,
         old_ids=directory.old_ids,

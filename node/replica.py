@@ -24,6 +24,7 @@ from .errors import Damaged, GossamerError, InsufficientRights, NotReady, StoreE
 from .feed import upkeep
 from .feed.hub import Hub
 from .feed.upkeep import RETENTION, Retention
+from .knowledge import Knowledge
 from .replication import limits, registry
 from .replication.engine import Engine, Identity
 from .replication.registry import SYSTEM
@@ -51,6 +52,7 @@ from .turns import (
     UseFeed,
     Write,
 )
+from .waiting import Wait
 
 log = logging.getLogger("gossamer")
 
@@ -85,6 +87,7 @@ class Replica:
             self._host(name)
         self.engine = Engine(identity, registry.Registry(), peers)
         self.engine.old_ids = list(old_ids)
+        self.knowledge = Knowledge(store, self.engine)
         self._new_id, self._on_new_id = new_id, on_new_id
         self._rights = Rights(self.engine, lambda: self.store.state(SYSTEM).is_whole)
         self._settled: list[tuple[Write, Result]] = []
@@ -424,11 +427,29 @@ class Replica:
 
         return feed(self, keyspace)
 
-    def status(self) -> dict[str, Any]:
+    # Tokens and waiting
+
+    def token(self, keyspace: str, dot: Dot | None) -> str | None:
+        """The token of all that is delivered, or of one event; None if it is too long. Any thread."""
+        return self.knowledge.token(keyspace, dot)
+
+    def short_token(self, keyspace: str) -> str:
+        """A token that leaves out what every member has. `LimitExceeded` if that is too long as well."""
+        return self.knowledge.short_token(keyspace)
+
+    def has(self, keyspace: str, token: str) -> bool:
+        """Whether a token is surely covered. Any thread."""
+        return self.knowledge.has(keyspace, token)
+
+    def lacks(self, keyspace: str, wait: Wait, now: Instant) -> str | None:
+        """What is missing for a wait to be over, in words; None: nothing."""
+        return self.knowledge.lacks(keyspace, wait, now.mono)
+
+    def status(self, now: Instant) -> dict[str, Any]:
         """A plain, JSON-ready snapshot of this node as it knows itself and its peers."""
         from .report import status  # the report reads a replica; importing it above would be a circle
 
-        return status(self)
+        return status(self, now.mono)
 
     def copy_to(self, folder: Path) -> None:
         """Copy the store, as of the last commit, into an empty folder. Any thread."""

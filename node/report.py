@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from gossamer.crdt import Vector, path, vector
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from .store.feed import Subscribed
 
 
-def status(replica: Replica) -> dict[str, Any]:
+def status(replica: Replica, now: float) -> dict[str, Any]:
     """Replica, members, links, and per keyspace the vector, digest, cells, and what each peer lacks."""
     engine = replica.engine
     return {
@@ -25,7 +26,7 @@ def status(replica: Replica) -> dict[str, Any]:
         "forgotten": engine.is_forgotten,
         "damaged": sorted(engine.damaged),
         "members": members(replica),
-        "keyspaces": {name: keyspace(replica, name) for name in replica.store.keyspaces()},
+        "keyspaces": {name: keyspace(replica, name, now) for name in replica.store.keyspaces()},
         "store_bytes": replica.store.size(),
     }
 
@@ -67,7 +68,7 @@ def _member_state(forgotten: bool, removed: bool, member: bytes, me: bytes, link
     return "linked" if member in linked else "away"
 
 
-def keyspace(replica: Replica, name: str) -> dict[str, Any]:
+def keyspace(replica: Replica, name: str, now: float) -> dict[str, Any]:
     """One keyspace of the status."""
     state = replica.store.state(name)
     cells, rows = replica.store.count(name)
@@ -85,7 +86,8 @@ def keyspace(replica: Replica, name: str) -> dict[str, Any]:
         "conflicts": engine.conflicts.get(name, 0),
         "feed": feed(replica, name),
         "held_back_by": [i.hex() for i in stability.held_back_by(state, ids)],
-        "peers": _peers(replica, name),
+        "staleness_s": _seconds(replica.knowledge.stale_by(name, now)),
+        "peers": _peers(replica, name, now),
     }
 
 
@@ -125,8 +127,9 @@ def _is_behind(replica: Replica, name: str) -> bool:
     return any(s and s.theirs is not None and not delivered.covers(s.theirs) for s in shared)
 
 
-def _peers(replica: Replica, name: str) -> dict[str, dict[str, Any]]:
+def _peers(replica: Replica, name: str, now: float) -> dict[str, dict[str, Any]]:
     delivered = replica.store.state(name).delivered
+    ages = replica.knowledge.staleness(name, now)
     out: dict[str, dict[str, Any]] = {}
     for link in replica.engine.links.values():
         shared = link.shared.get(name)
@@ -137,8 +140,14 @@ def _peers(replica: Replica, name: str) -> dict[str, dict[str, Any]]:
             "lacks": delivered.minus(shared.theirs).count(),
             "ahead": shared.theirs.minus(delivered).count(),
             "unacknowledged_batches": len(shared.unacked),
+            "staleness_s": _seconds(ages.get(link.peer, math.inf)),
         }
     return out
+
+
+def _seconds(age: float) -> float | None:
+    """None: nothing is known, which JSON has no number for."""
+    return None if age == math.inf else round(age, 3)
 
 
 def vector_of(of: Vector) -> dict[str, list[list[int]]]:

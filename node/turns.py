@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from gossamer.crdt import Cell
+from gossamer.crdt import Cell, Dot
 
 from .backend import Change, Op
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # at run time the engine, which imports this, must not meet L
     from .feed.hub import Hub
     from .store.feed import Place, Subscribed
     from .store.feedpage import Page, Scope
+    from .waiting import Wait
 
 
 class Instant(NamedTuple):
@@ -197,7 +198,19 @@ class Core(FeedCore, Protocol):
     def estate(self, keyspace: str, member: str) -> tuple[bytes, ...]:
         """As `Backend.estate`. Any thread."""
 
-    def status(self) -> dict[str, Any]:
+    def token(self, keyspace: str, dot: Dot | None) -> str | None:
+        """The token of all that is delivered, or of one event; None if it is too long. Any thread."""
+
+    def short_token(self, keyspace: str) -> str:
+        """A shorter one, that says less to other nodes. Writer thread."""
+
+    def has(self, keyspace: str, token: str) -> bool:
+        """Whether a token is surely covered. Any thread."""
+
+    def lacks(self, keyspace: str, wait: Wait, now: Instant) -> str | None:
+        """What is missing for a wait to be over, in words; None: nothing. Writer thread, between turns."""
+
+    def status(self, now: Instant) -> dict[str, Any]:
         """A plain, JSON-ready snapshot. Writer thread."""
 
     def copy_to(self, folder: Path) -> None:

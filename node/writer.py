@@ -19,10 +19,11 @@ from typing import Any
 
 from . import fork
 from .changing import check_outside
-from .errors import Closed, GossamerError, StoreFailed
-from .limits import GROUP_MAX, QUEUED_MAX
+from .errors import Closed, GossamerError, LimitExceeded, StoreFailed
+from .limits import GROUP_MAX, QUEUED_MAX, WAITS_MAX
 from .ticket import Future, Ticket, Waiter, settle
 from .turns import KEPT, Core, Effect, Input, Instant, Tick
+from .waiting import Until
 
 log = logging.getLogger("gossamer")
 
@@ -49,6 +50,7 @@ class Writer:
         self._queue: SimpleQueue[Entry | None] = SimpleQueue()  # None: look whether to stop
         self._kept: dict[int, Waiter] = {}  # id of a write that the core keeps -> who waits for it
         self._waiting_for_room: deque[Waiter] = deque()
+        self._untils: dict[Until, Waiter] = {}
         self._lifecycle = threading.Lock()
         self._thread: threading.Thread | None = None
         self._refusal: Exception | None = None
@@ -84,6 +86,19 @@ class Writer:
         future: Future = asyncio.get_running_loop().create_future()
         self._put((what, future))
         return future
+
+    def watch(self, until: Until, waiter: Waiter) -> None:
+        """Settle ``waiter`` once ``until`` lacks nothing; what its ``lacks`` raises is raised. `LimitExceeded`."""
+        check_outside()
+        self.check()
+        if len(self._untils) >= WAITS_MAX:
+            raise LimitExceeded(f"{WAITS_MAX} callers are waiting already")
+        if self._thread is None:
+            self.start()
+        self._untils[until] = waiter
+        self._queue.put(None)  # to be looked at now
+        if self._ended:
+            self._abandon()
 
     def start(self) -> None:
         """Start the thread, if it is not running: it also does what the core wants done at a certain time."""
@@ -161,6 +176,8 @@ class Writer:
             settle((waiter, Closed("the node is closed")) for _, waiter in entries)
         kept, self._kept = self._kept, {}
         settle((waiter, Closed("the node is closed")) for waiter in kept.values())
+        waiting = [self._untils.pop(until, None) for until in list(self._untils)]
+        settle((waiter, Closed("the node is closed")) for waiter in waiting if waiter is not None)
         self._make_room()
 
     # On the writer thread.
@@ -171,6 +188,8 @@ class Writer:
             while True:
                 entries = self._take(wait=not (more or self._stopping))
                 self._turn(entries)
+                if self._untils:
+                    self._look()
                 more = self._send()
                 if self._stopping and not entries:
                     return
@@ -256,6 +275,25 @@ class Writer:
         try:
             with self.fork_lock:
                 return call()
+        except Exception as error:  # noqa: BLE001  # whatever it is, it belongs to the caller
+            return error
+
+    def _look(self) -> None:
+        """Look at all who wait once, and let go those for whom it is over."""
+        now = self._clock()
+        done: list[tuple[Waiter, Any]] = []
+        for until, waiter in list(self._untils.items()):  # a copy: others are added from other threads
+            outcome = self._missing(until, now)
+            if isinstance(outcome, str):
+                until.why = outcome
+            else:
+                del self._untils[until]
+                done.append((waiter, outcome))
+        settle(done)
+
+    def _missing(self, until: Until, now: Instant) -> Any:
+        try:
+            return None if until.is_over else until.lacks(now)
         except Exception as error:  # noqa: BLE001  # whatever it is, it belongs to the caller
             return error
 

@@ -69,6 +69,16 @@ class DataStub(object):
                 request_serializer=gossamer_dot_proto_dot_data__pb2.AcknowledgeRequest.SerializeToString,
                 response_deserializer=gossamer_dot_proto_dot_data__pb2.AcknowledgeReply.FromString,
                 _registered_method=True)
+        self.Token = channel.unary_unary(
+                '/gossamer.v1.Data/Token',
+                request_serializer=gossamer_dot_proto_dot_data__pb2.TokenRequest.SerializeToString,
+                response_deserializer=gossamer_dot_proto_dot_data__pb2.TokenReply.FromString,
+                _registered_method=True)
+        self.Wait = channel.unary_unary(
+                '/gossamer.v1.Data/Wait',
+                request_serializer=gossamer_dot_proto_dot_data__pb2.WaitRequest.SerializeToString,
+                response_deserializer=gossamer_dot_proto_dot_data__pb2.WaitReply.FromString,
+                _registered_method=True)
         self.Status = channel.unary_unary(
                 '/gossamer.v1.Data/Status',
                 request_serializer=gossamer_dot_proto_dot_data__pb2.StatusRequest.SerializeToString,
@@ -136,6 +146,20 @@ class DataServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Token(self, request, context):
+        """A token of what the node has delivered in a keyspace, or of one event. It fits a header.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Wait(self, request, context):
+        """Answers once it is so; WaitTimeout or TooStale after timeout_s.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Status(self, request, context):
         """What the node says of itself, as JSON.
         """
@@ -187,6 +211,16 @@ def add_DataServicer_to_server(servicer, server):
                     servicer.Acknowledge,
                     request_deserializer=gossamer_dot_proto_dot_data__pb2.AcknowledgeRequest.FromString,
                     response_serializer=gossamer_dot_proto_dot_data__pb2.AcknowledgeReply.SerializeToString,
+            ),
+            'Token': grpc.unary_unary_rpc_method_handler(
+                    servicer.Token,
+                    request_deserializer=gossamer_dot_proto_dot_data__pb2.TokenRequest.FromString,
+                    response_serializer=gossamer_dot_proto_dot_data__pb2.TokenReply.SerializeToString,
+            ),
+            'Wait': grpc.unary_unary_rpc_method_handler(
+                    servicer.Wait,
+                    request_deserializer=gossamer_dot_proto_dot_data__pb2.WaitRequest.FromString,
+                    response_serializer=gossamer_dot_proto_dot_data__pb2.WaitReply.SerializeToString,
             ),
             'Status': grpc.unary_unary_rpc_method_handler(
                     servicer.Status,
@@ -388,6 +422,60 @@ class Data(object):
             '/gossamer.v1.Data/Acknowledge',
             gossamer_dot_proto_dot_data__pb2.AcknowledgeRequest.SerializeToString,
             gossamer_dot_proto_dot_data__pb2.AcknowledgeReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Token(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gossamer.v1.Data/Token',
+            gossamer_dot_proto_dot_data__pb2.TokenRequest.SerializeToString,
+            gossamer_dot_proto_dot_data__pb2.TokenReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Wait(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gossamer.v1.Data/Wait',
+            gossamer_dot_proto_dot_data__pb2.WaitRequest.SerializeToString,
+            gossamer_dot_proto_dot_data__pb2.WaitReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -59,6 +59,10 @@ class DataStub:
     """
     Acknowledge: _grpc.UnaryUnaryMultiCallable[_data_pb2.AcknowledgeRequest, _data_pb2.AcknowledgeReply]
     """How far a subscription has come, which never goes back, or that its consumer leaves."""
+    Token: _grpc.UnaryUnaryMultiCallable[_data_pb2.TokenRequest, _data_pb2.TokenReply]
+    """A token of what the node has delivered in a keyspace, or of one event. It fits a header."""
+    Wait: _grpc.UnaryUnaryMultiCallable[_data_pb2.WaitRequest, _data_pb2.WaitReply]
+    """Answers once it is so; WaitTimeout or TooStale after timeout_s."""
     Status: _grpc.UnaryUnaryMultiCallable[_data_pb2.StatusRequest, _data_pb2.StatusReply]
     """What the node says of itself, as JSON."""
     Admin: _grpc.UnaryUnaryMultiCallable[_data_pb2.AdminRequest, _data_pb2.AdminReply]
@@ -86,6 +90,10 @@ class DataAsyncStub(DataStub):
     """
     Acknowledge: _aio.UnaryUnaryMultiCallable[_data_pb2.AcknowledgeRequest, _data_pb2.AcknowledgeReply]  # type: ignore[assignment]
     """How far a subscription has come, which never goes back, or that its consumer leaves."""
+    Token: _aio.UnaryUnaryMultiCallable[_data_pb2.TokenRequest, _data_pb2.TokenReply]  # type: ignore[assignment]
+    """A token of what the node has delivered in a keyspace, or of one event. It fits a header."""
+    Wait: _aio.UnaryUnaryMultiCallable[_data_pb2.WaitRequest, _data_pb2.WaitReply]  # type: ignore[assignment]
+    """Answers once it is so; WaitTimeout or TooStale after timeout_s."""
     Status: _aio.UnaryUnaryMultiCallable[_data_pb2.StatusRequest, _data_pb2.StatusReply]  # type: ignore[assignment]
     """What the node says of itself, as JSON."""
     Admin: _aio.UnaryUnaryMultiCallable[_data_pb2.AdminRequest, _data_pb2.AdminReply]  # type: ignore[assignment]
@@ -152,6 +160,22 @@ class DataServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_data_pb2.AcknowledgeReply, _abc.Awaitable[_data_pb2.AcknowledgeReply]]:
         """How far a subscription has come, which never goes back, or that its consumer leaves."""
+
+    @_abc_1.abstractmethod
+    def Token(
+        self,
+        request: _data_pb2.TokenRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_data_pb2.TokenReply, _abc.Awaitable[_data_pb2.TokenReply]]:
+        """A token of what the node has delivered in a keyspace, or of one event. It fits a header."""
+
+    @_abc_1.abstractmethod
+    def Wait(
+        self,
+        request: _data_pb2.WaitRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_data_pb2.WaitReply, _abc.Awaitable[_data_pb2.WaitReply]]:
+        """Answers once it is so; WaitTimeout or TooStale after timeout_s."""
 
     @_abc_1.abstractmethod
     def Status(

@@ -15,6 +15,7 @@ from .members import members, status
 from .portable import export, import_
 from .serve import config, serve
 from .stock import mint, spend, transfer
+from .tokens import token, wait
 from .upkeep import backup, compact, doctor, restore, verify
 from .watch import subscriptions, watch
 
@@ -68,5 +69,7 @@ for command in (
     access_key,
     export,
     import_,
+    token,
+    wait,
 ):
     main.add_command(command)

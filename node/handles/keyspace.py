@@ -7,6 +7,7 @@ from ..limits import KEYSPACE_NAME_BYTES_MAX
 from .following import Subscribing
 from .space import Space
 from .transaction import Transaction
+from .waits import Waits
 
 DEFAULT = "default"
 """The keyspace that a node's own handles are in."""
@@ -26,7 +27,7 @@ def check_name(name: str) -> str:
     return name
 
 
-class Keyspace(Subscribing, Space):
+class Keyspace(Subscribing, Waits, Space):
     """The handles of one keyspace."""
 
     def __init__(self, backend: Backend, name: str = DEFAULT) -> None:

@@ -19,6 +19,7 @@ from ..apply import check_limits, clear, current, expand, payload_bytes, shows, 
 from ..backend import CLEAR, EXPECT, RANGES, Backend, Change, Op, expect, make_op
 from ..errors import Closed
 from ..limits import TRANSACTION_CELLS_MAX
+from ..waiting import Wait
 from .reading import PROVISIONAL, PROVISIONAL_SEQ
 
 if TYPE_CHECKING:
@@ -115,6 +116,18 @@ class Overlay:
     async def aestate(self, keyspace: str, member: str = "") -> tuple[bytes, ...]:
         self._check_open()
         return _with_own(await self._parent.aestate(keyspace, member), member)
+
+    def make_token(self, keyspace: str, dot: Dot | None = None) -> str:
+        return self._parent.make_token(keyspace, dot)
+
+    async def amake_token(self, keyspace: str, dot: Dot | None = None) -> str:
+        return await self._parent.amake_token(keyspace, dot)
+
+    def wait_until(self, keyspace: str, wait: Wait, timeout: float) -> None:
+        self._parent.wait_until(keyspace, wait, timeout)
+
+    async def await_until(self, keyspace: str, wait: Wait, timeout: float) -> None:
+        await self._parent.await_until(keyspace, wait, timeout)
 
     def _check_open(self) -> None:
         if not self.is_open:

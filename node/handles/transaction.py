@@ -7,7 +7,7 @@ from typing import NoReturn, Self
 
 from gossamer.crdt import Dot
 
-from ..backend import Backend
+from ..backend import NO_DOT, Backend
 from ..errors import Closed
 from .overlay import Overlay
 from .space import Space
@@ -34,6 +34,22 @@ class Transaction(Space):
     def transaction(self) -> NoReturn:
         """`ValueError`: transactions do not nest."""
         raise ValueError("transaction: one cannot be begun inside another; use this one")
+
+    def token(self) -> str:
+        """A token of this transaction's event alone, once it is committed; of nothing if nothing was written.
+
+        To wait until others have it (`wait_replicated`), or a node has it; it says nothing of what was read.
+        """
+        return self._target.make_token(self._keyspace, self._committed())
+
+    async def atoken(self) -> str:
+        """`token`, awaited."""
+        return await self._target.amake_token(self._keyspace, self._committed())
+
+    def _committed(self) -> Dot:
+        if not self._is_used or self._overlay.is_open:
+            raise Closed("transaction: it has a token once it is committed")
+        return self.dot or NO_DOT
 
     def __enter__(self) -> Self:
         if self._is_used:

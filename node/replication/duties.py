@@ -74,6 +74,7 @@ class Duties:
             me.address,
             states,
             self._engine.old_ids,
+            durability=me.durability,
             is_again=self._engine.has_registered,
         )
         self._engine.has_registered = True

@@ -21,6 +21,7 @@ from ..errors import Damaged, ProtocolError
 from ..turns import Close, Send
 from . import evidence, limits
 from .duties import Duties
+from .freshness import Proof
 from .handshake import Handshake
 from .link import Link, Shared
 from .messages import (
@@ -59,6 +60,7 @@ class Identity(NamedTuple):
     name: str
     address: str
     cluster: str
+    durability: str = "commit"
 
 
 class Engine:
@@ -86,6 +88,8 @@ class Engine:
         """What an operator should be told, since it was last taken; the engine does not log."""
         self.heard: dict[bytes, float] = {}
         """Replica id -> when its last link was alive."""
+        self.proofs: dict[str, dict[bytes, Proof]] = {}
+        """Keyspace -> replica id -> since when we hold all that it had."""
         self.found: dict[str, bytes] = {}
         """Address that was dialed -> the replica id that was found there."""
         self.claimed: dict[str, str] = {}
@@ -114,6 +118,9 @@ class Engine:
     def disconnect(self, link_id: int) -> None:
         """A connection has ended, whoever ended it."""
         self.links.pop(link_id, None)
+        for proofs in self.proofs.values():
+            for replica in proofs.keys() - self.registry.current:
+                del proofs[replica]  # nobody waits for it, and there may be ever more of them
 
     def close(self, link: Link, reason: str) -> None:
         """End a link after what is pending on it has been sent."""

@@ -65,5 +65,7 @@ DAMAGED_RETRY_S = 10.0
 """Seconds before an exchange that met a damaged cell is tried again; each time it is logged."""
 ALARMS_MAX = 100
 """Alarms kept between two turns of the writer, which logs them."""
+TOKEN_CHARS_MAX = 2048
+"""Characters of a token, which travels in a header; servers take some 8 KiB of all headers together."""
 IDLE_S = 1.0
 """Seconds after which a link with nothing to say is looked at again all the same."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from gossamer.crdt import Vector
 
 from .bases import Told
+from .freshness import Asking
 from .messages import NUMBERS, Event, Hello, Message
 from .state import State
 
@@ -82,6 +83,8 @@ class Shared:
     """When its questions may be answered next."""
     tell_at: float | None = None
     digest_at: float = 0.0
+    asking: Asking = field(default_factory=Asking)
+    """Of what the peer had, and when."""
     quiet_until: float = 0.0
     """Until then, unless a message comes or a commit changes our state, there is nothing to say."""
     quiet_state: State | None = None

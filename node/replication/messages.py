@@ -113,6 +113,8 @@ class Ack(msgspec.Struct, array_like=True, frozen=True, tag=3):
     gained: list[int]
     batches: int
     whole: bool
+    answer: int = 0
+    """As in `Tell`."""
 
 
 class Tell(msgspec.Struct, array_like=True, frozen=True, tag=4):
@@ -129,6 +131,10 @@ class Tell(msgspec.Struct, array_like=True, frozen=True, tag=4):
     """With a digest: my clock, as in hello."""
     closed: bytes = b""
     """The name of my base, if it is another one than I told before."""
+    answer: int = 0
+    """The number of your last question: what I tell is what I had after it. 0: there was none, or it is answered."""
+    question: int = 0
+    """To be repeated with your next news; with an odd one, say them at once. 0: no question."""
 
 
 class Part(msgspec.Struct, array_like=True, frozen=True, tag=5):
@@ -182,17 +188,21 @@ _ENCODER = msgspec.msgpack.Encoder()
 _DECODER: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
 
 
-_BATCH_TAG = 2
-_BATCH_REST: tuple[object, ...] = (b"", [], None, None)
-"""Defaults of a batch's last fields. They are left out: in a message about one small cell they are a tenth of it."""
+_REST: dict[type, tuple[int, tuple[object, ...]]] = {
+    Batch: (2, (b"", [], None, None)),
+    Ack: (3, (0,)),
+    Tell: (4, (b"", [], 0, b"", 0, 0)),
+}
+"""Tags, and defaults of the last fields. They are left out: in a message about one small cell they are a tenth of it."""
 
 
 def encode(message: Message) -> bytes:
     """The bytes of a message."""
-    if type(message) is not Batch:
+    if type(message) not in _REST:
         return _ENCODER.encode(message)
-    fields = [_BATCH_TAG, *msgspec.structs.astuple(message)]
-    for default in reversed(_BATCH_REST):
+    tag, rest = _REST[type(message)]
+    fields = [tag, *msgspec.structs.astuple(message)]
+    for default in reversed(rest):
         if fields[-1] != default:
             break
         del fields[-1]

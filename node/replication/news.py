@@ -11,6 +11,7 @@ from gossamer.crdt import Vector, vector
 
 from ..errors import ProtocolError
 from .bases import NAME_BYTES
+from .freshness import Proof
 from .link import Link, Shared
 from .messages import DIGEST_BYTES, Ask, Tell
 from .state import State
@@ -39,6 +40,13 @@ class News:
             self._compare(link, shared, state)
         for replica, had in third:
             self._union_peer(draft, replica, had)
+
+    def on_answer(self, link: Link, shared: Shared, answer: int) -> None:
+        """What the peer has told so far is what it had after we asked, at the least."""
+        asked_at = shared.asking.on_answer(answer) if answer else None
+        if asked_at is not None and shared.theirs is not None:
+            proofs = self._engine.proofs.setdefault(shared.name, {})
+            proofs.setdefault(link.peer, Proof()).note(asked_at, shared.theirs.copy())
 
     def _compare(self, link: Link, shared: Shared, state: State) -> None:
         if shared.their_digest == state.digest.to_bytes(16, "big"):

@@ -155,9 +155,12 @@ class Receiver:
             self._on_batch(draft, link, shared, message, content, batch.claim_of(message, ids, gained))
         elif isinstance(message, Ack):
             self._on_ack(link, shared, message, now)
+            self._news.on_answer(link, shared, message.answer)
         else:
             self._engine.note_clock(link, message.wall, now)
             self._news.on_tell(draft, link, shared, message)
+            self._news.on_answer(link, shared, message.answer)
+            shared.asking.on_question(message.question)
         self._note_peer(draft, link, shared)
 
     def _on_batch(

@@ -6,6 +6,7 @@
                           /set:ids               every replica id it ever had
                           /register:address      where it listens
                           /set:keyspaces         what it hosts
+                          /register:durability   commit, as it is if this is absent, or relaxed
                           /flag:removed          it does not count for stability
     map:seals/map:<id>/flag:forgotten            an operator forgot the member: seal without waiting
                       /flag:dead                 an operator confirmed that the node is dead for good
@@ -45,6 +46,7 @@ class Member:
     ids: set[bytes] = field(default_factory=set)
     address: str = ""
     keyspaces: set[str] = field(default_factory=set)
+    durability: str = "commit"
     is_removed: bool = False
     is_forgotten: bool = False
 
@@ -200,6 +202,8 @@ def _read_member(member: Member, rest: path.Path, value: Any) -> None:
             member.replica = id_of(value)
         case (("register", "address"),):
             member.address = value if isinstance(value, str) else ""
+        case (("register", "durability"),):
+            member.durability = value if isinstance(value, str) else ""
         case (("flag", "removed"),):
             member.is_removed = value
         case (("set", "ids"), ("str", text)):
@@ -236,6 +240,7 @@ def join_ops(
     keyspaces: Iterable[str],
     old_ids: Iterable[bytes] = (),
     *,
+    durability: str = "commit",
     is_again: bool = False,
 ) -> list[Op]:
     """What a node must write to be registered as it is now; nothing if it is.
@@ -252,6 +257,8 @@ def join_ops(
     ops += [make_op(_at(*root, ("set", "ids"), ("str", i.hex())), "add") for i in sorted(ids)]
     if address and member.address != address and (member.replica == replica or not is_again):
         ops.append(make_op(_at(*root, ("register", "address")), "set", (address,)))
+    if member.durability != durability and (member.replica == replica or not is_again):
+        ops.append(make_op(_at(*root, ("register", "durability")), "set", (durability,)))
     for keyspace in sorted(set(keyspaces) - member.keyspaces):
         ops.append(make_op(_at(*root, ("set", "keyspaces"), ("str", keyspace)), "add"))
     if member.is_removed:

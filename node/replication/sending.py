@@ -57,7 +57,8 @@ class Sender:
         self, link: Link, shared: Shared, view: View, aged: Vector, now: float, is_held: bool
     ) -> Iterator[Message]:
         is_whole = view.state.is_whole
-        if shared.acks_due or (not is_whole and now >= shared.digest_at):
+        is_owed = not is_whole and (now >= shared.digest_at or shared.asking.is_owed_now)
+        if shared.acks_due or is_owed:
             shared.digest_at = now + limits.DIGEST_EVERY_S
             yield self._ack(link, shared, view)
         if not is_whole:
@@ -96,7 +97,15 @@ class Sender:
     def _ack(self, link: Link, shared: Shared, view: View) -> Ack:
         numbering = self._engine.numbering(link)
         gained = numbering.flat(self._gain(shared, view))
-        ack = Ack(0, shared.number, numbering.table(), gained, shared.acks_due, view.state.is_whole)
+        ack = Ack(
+            0,
+            shared.number,
+            numbering.table(),
+            gained,
+            shared.acks_due,
+            view.state.is_whole,
+            shared.asking.answer(),
+        )
         shared.acks_due = 0
         return ack
 
@@ -242,24 +251,28 @@ class Sender:
 
     def _tell(self, link: Link, shared: Shared, view: View, now: float) -> Iterator[Tell]:
         state = view.state
-        if state.delivered != shared.told:
+        if shared.asking.is_wanted or shared.asking.is_owed_now:
+            yield self._news(link, shared, view, now)
+        elif state.delivered != shared.told:
             shared.tell_at = now + limits.TELL_AFTER_S if shared.tell_at is None else shared.tell_at
             if now < shared.tell_at:
                 self._wake(shared, shared.tell_at)
                 return
-            yield self._news(link, shared, view)
+            yield self._news(link, shared, view, now)
         elif now >= shared.digest_at:
             shared.digest_at = now + limits.DIGEST_EVERY_S
-            yield self._news(link, shared, view, wall=self._engine.wall(now))
+            yield self._news(link, shared, view, now, wall=self._engine.wall(now))
         else:
             self._wake(shared, shared.digest_at)
 
-    def _news(self, link: Link, shared: Shared, view: View, *, wall: int = 0) -> Tell:
+    def _news(self, link: Link, shared: Shared, view: View, now: float, *, wall: int = 0) -> Tell:
         """What was gained; with ``wall``, what is told now and then as well."""
         numbering = self._engine.numbering(link)
         gained = numbering.flat(self._gain(shared, view))
+        answer = shared.asking.answer()
+        question = shared.asking.ask(now) if wall or shared.asking.is_wanted else 0
         if not wall:
-            return Tell(0, shared.number, numbering.table(), gained)
+            return Tell(0, shared.number, numbering.table(), gained, answer=answer, question=question)
         state = view.state
         peers = [
             (replica, link.bases.pack(shared.name, had))
@@ -269,7 +282,9 @@ class Sender:
         shared.peers_told = dict(state.peers)
         digest = state.digest.to_bytes(16, "big") if shared.theirs == state.delivered else b""
         closed = link.bases.tell(self._engine.registry.base) if shared.name == SYSTEM else b""
-        return Tell(0, shared.number, numbering.table(), gained, digest, peers, wall, closed)
+        return Tell(
+            0, shared.number, numbering.table(), gained, digest, peers, wall, closed, answer, question
+        )
 
 
 def has_collected(link: Link, shared: Shared, state: State) -> bool:

@@ -88,6 +88,16 @@ class DataService(data_pb2_grpc.DataServicer):
             await watching.acknowledge(self._node.feeds, request)
             return pb.AcknowledgeReply()
 
+    async def Token(self, request: pb.TokenRequest, context: Context) -> pb.TokenReply:
+        async with faults.answering(context):
+            dot = wire.checked_dot(request)
+            return pb.TokenReply(token=await self._node.amake_token(request.keyspace, dot))
+
+    async def Wait(self, request: pb.WaitRequest, context: Context) -> pb.WaitReply:
+        async with faults.answering(context):
+            await self._node.await_until(request.keyspace, wire.unpack_wait(request), request.timeout_s)
+            return pb.WaitReply()
+
     async def Status(self, request: pb.StatusRequest, context: Context) -> pb.StatusReply:
         async with faults.answering(context):
             return pb.StatusReply(json=msgspec.json.encode(await self._node.astatus()))

@@ -78,7 +78,9 @@ class Dialers:
         async with self._channel(to, name) as channel:
             call = replication_pb2_grpc.ReplicationStub(channel).Exchange()
             try:
-                await asyncio.wait_for(call.wait_for_connection(), self._timing.connect_s)
+                # Not wait_for, which before Python 3.12 loses a cancellation that comes as it ends.
+                async with asyncio.timeout(self._timing.connect_s):
+                    await call.wait_for_connection()
                 return await self._links.run(call, to, vouched)
             except TimeoutError:
                 return f"no answer within {self._timing.connect_s} s"

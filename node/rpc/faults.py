@@ -28,6 +28,7 @@ _CODES: list[tuple[type[Exception], grpc.StatusCode]] = [
     (errors.Closed, grpc.StatusCode.UNAVAILABLE),
     (errors.NotReady, grpc.StatusCode.UNAVAILABLE),
     (errors.DocumentError, grpc.StatusCode.FAILED_PRECONDITION),
+    (errors.WaitTimeout, grpc.StatusCode.DEADLINE_EXCEEDED),
     (errors.StateError, grpc.StatusCode.FAILED_PRECONDITION),
     (errors.GossamerError, grpc.StatusCode.INTERNAL),
     (TypeError, grpc.StatusCode.INVALID_ARGUMENT),

@@ -24,6 +24,8 @@ RIGHTS = {
     "Estate": "read",
     "Watch": "read",
     "Acknowledge": "read",  # how far a reader has come is no data
+    "Token": "read",
+    "Wait": "read",
     "Write": "write",
     "Bind": "write",
 }

@@ -28,6 +28,7 @@ from ..config import check_address
 from ..documents import schema as schemas
 from ..errors import Closed, LimitExceeded, VersionMismatch
 from ..tls import TLS
+from ..waiting import Wait
 from . import address, credentials, faults, wire
 from .following import RemoteFeeds
 from .guard import KEY
@@ -162,6 +163,20 @@ class RemoteBackend:
     async def abind(self, keyspace: str, schema: schemas.Schema) -> None:
         await self._acall(self._stub.Bind, _bind_request(keyspace, schema), is_write=True)
 
+    def make_token(self, keyspace: str, dot: Dot | None = None) -> str:
+        return self._call(self._stub.Token, _token_request(keyspace, dot)).token
+
+    async def amake_token(self, keyspace: str, dot: Dot | None = None) -> str:
+        return (await self._acall(self._stub.Token, _token_request(keyspace, dot))).token
+
+    def wait_until(self, keyspace: str, wait: Wait, timeout: float) -> None:
+        request = wire.pack_wait(keyspace, wait, timeout)
+        self._call(self._stub.Wait, request, wait=timeout)
+
+    async def await_until(self, keyspace: str, wait: Wait, timeout: float) -> None:
+        request = wire.pack_wait(keyspace, wait, timeout)
+        await self._acall(self._stub.Wait, request, wait=timeout)
+
     def status(self) -> dict[str, Any]:
         """What the node says of itself."""
         return _json(self._call(self._stub.Status, pb.StatusRequest()).json)
@@ -264,6 +279,11 @@ def _in_loop(loop: asyncio.AbstractEventLoop, what: Callable[[], None]) -> None:
         loop.call_soon_threadsafe(what)
     except RuntimeError:  # the loop is closed, so nobody waits
         pass
+
+
+def _token_request(keyspace: str, dot: Dot | None) -> pb.TokenRequest:
+    named = None if dot is None else pb.Dot(replica=dot[0], seq=dot[1])
+    return pb.TokenRequest(keyspace=keyspace, dot=named)
 
 
 def _write_request(keyspace: str, ops: Sequence[Op], wait: float) -> pb.WriteRequest:

@@ -7,15 +7,17 @@ will not have, before anything is done.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
 from gossamer.crdt import Cell, Dot, MalformedError, check_cell, codec, path, vector
 from gossamer.proto import data_pb2
 
-from ..backend import RANGES, Op, make_op
+from ..backend import NO_DOT, RANGES, Op, make_op
 from ..limits import READ_PATHS_MAX, SPEND_WAIT_S_MAX, TRANSACTION_OPS_MAX
+from ..replication.replicated import Peers
+from ..waiting import Covered, Fresh, Replicated, Wait
 
 _BIG_INT = 1  # msgpack extension type of an int beyond 64 bits
 _CELL = msgspec.msgpack.Decoder()
@@ -127,3 +129,43 @@ def pack_dot(dot: Dot | None) -> data_pb2.WriteReply:
 def unpack_dot(reply: data_pb2.WriteReply) -> Dot | None:
     """The dot of a Write."""
     return (reply.dot.replica, reply.dot.seq) if reply.HasField("dot") else None
+
+
+def checked_dot(request: data_pb2.TokenRequest) -> Dot | None:
+    """The event that a token is wanted of; None: of all of them."""
+    if not request.HasField("dot"):
+        return None
+    dot = request.dot.replica, request.dot.seq
+    if dot != NO_DOT and (len(dot[0]) != vector.REPLICA_BYTES or not 1 <= dot[1] <= vector.SEQ_MAX):
+        raise ValueError("dot: eight bytes and a number from 1 up are wanted")
+    return dot
+
+
+def pack_wait(keyspace: str, wait: Wait, timeout: float) -> data_pb2.WaitRequest:
+    """A wait for a message."""
+    request = data_pb2.WaitRequest(keyspace=keyspace, timeout_s=timeout)
+    match wait:
+        case Covered():
+            request.covered.token = wait.token
+        case Replicated():
+            request.replicated.token = wait.token
+            if isinstance(wait.peers, int):
+                request.replicated.peers = wait.peers
+            else:
+                request.replicated.share = wait.peers
+        case Fresh():
+            request.fresh.max_staleness_s = wait.max_staleness
+    return request
+
+
+def unpack_wait(request: data_pb2.WaitRequest) -> Wait:
+    """The wait of a message; the node judges it."""
+    match request.WhichOneof("wait"):
+        case "covered":
+            return Covered(request.covered.token)
+        case "replicated":
+            found = request.replicated
+            return Replicated(found.token, cast(Peers, found.share or found.peers))
+        case "fresh":
+            return Fresh(request.fresh.max_staleness_s)
+    raise ValueError("wait: nothing to wait for that is known here")

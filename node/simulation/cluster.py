@@ -92,6 +92,7 @@ class Cluster:
             self.clock.step,
             self._keyspaces,
             peers,
+            self._pass_until,
         )
         self.nodes.append(node)
         self.restart(node)
@@ -140,6 +141,17 @@ class Cluster:
     def advance(self, seconds: float) -> None:
         """Let simulated time pass."""
         self.clock.run_until(self.clock.now + seconds)
+
+    def _pass_until(self, is_over: Callable[[], bool], seconds: float) -> None:
+        """Let time pass until something is so, or so many seconds have passed."""
+        until = self.clock.now + seconds
+        while not is_over():
+            due = self.clock.next_at()
+            if due is None or due > until:
+                self.clock.run_until(until)
+                is_over()
+                return
+            self.clock.step()
 
     def settle(self, timeout: float = SETTLE_S) -> float:
         """Run until every running node holds the same, digests compared; the simulated seconds that took.

@@ -9,6 +9,7 @@ from typing import Any
 
 from gossamer.crdt import Cell, Dot
 
+from .. import waiting
 from ..backend import Change, Op
 from ..changing import ChangeFailed, Changing, check_outside
 from ..documents import binding
@@ -18,19 +19,22 @@ from ..feed import Feeds, Wanted
 from ..handles import Keyspace, Transaction
 from ..handles.following import Subscribing
 from ..handles.space import Space
+from ..handles.waits import Waits
 from ..replica import DEFAULT, Replica
 from ..replication.engine import Identity
 from ..store import Store
 from ..turns import Effect, FeedInput, Input, Instant, Kept, Result, Tick, Update, Write
+from ..waiting import Wait
 
 MAP_BYTES = 256 * 1024 * 1024
 PAGE_CELLS = 100
 
 
-class SimulatedNode(Subscribing, Space):
+class SimulatedNode(Subscribing, Waits, Space):
     """A node's handles, in simulated time. Writes commit at once; they reach others as the clock moves on.
 
-    Time stands still for one who waits: watches and subscriptions end with what there is, and go on when they are
+    What waits for a token, for copies or to be fresh lets the time pass, as far as it takes and up to its timeout. It
+    stands still for one who follows: watches and subscriptions end with what there is, and go on when they are
     iterated again after the clock has moved.
     """
 
@@ -44,6 +48,8 @@ class SimulatedNode(Subscribing, Space):
         step: Callable[[], bool],
         keyspaces: Sequence[str],
         peers: Sequence[str],
+        pass_until: Callable[[Callable[[], bool], float], None],
+        durability: str = "commit",
     ) -> None:
         super().__init__(self, DEFAULT)
         self.name = name
@@ -53,6 +59,8 @@ class SimulatedNode(Subscribing, Space):
         self._rng, self._clock, self._perform, self._step = rng, clock, perform, step
         self.settled: dict[int, Result] = {}
         """Writes that were kept for a while: the id of each -> its outcome."""
+        self.durability = durability
+        self._rng, self._clock, self._perform, self._pass_until = rng, clock, perform, pass_until
         self._core: Replica | None = None
         self.bound: set[tuple[str, type]] = set()
         self._identity: tuple[bytes, list[bytes]] = (rng.randbytes(8), [])
@@ -75,7 +83,9 @@ class SimulatedNode(Subscribing, Space):
         self.directory.mkdir(parents=True, exist_ok=True)
         store = Store(self.directory, map_bytes=MAP_BYTES, sync=False)
         replica, old = self._identity
-        identity = Identity(replica, self._rng.randbytes(8), self.name, self.name, "simulated")
+        identity = Identity(
+            replica, self._rng.randbytes(8), self.name, self.name, "simulated", self.durability
+        )
         self._core = Replica(
             store,
             identity,
@@ -210,6 +220,30 @@ class SimulatedNode(Subscribing, Space):
     async def _aask(self, what: FeedInput) -> Any:
         return self._ask(what)
 
+    def make_token(self, keyspace: str, dot: Dot | None = None) -> str:
+        return self.core.token(keyspace, dot) or self.core.short_token(keyspace)
+
+    async def amake_token(self, keyspace: str, dot: Dot | None = None) -> str:
+        return self.make_token(keyspace, dot)
+
+    def wait_until(self, keyspace: str, wait: Wait, timeout: float) -> None:
+        check_outside()
+        waiting.check(wait)
+        waiting.check_timeout(timeout)
+        why: list[str | None] = []
+
+        def is_over() -> bool:
+            why[:] = [self.core.lacks(keyspace, wait, self._clock())]
+            self.flush()  # it may have something to ask
+            return why[0] is None
+
+        self._pass_until(is_over, timeout)
+        if why[0] is not None:
+            raise waiting.too_late(wait, keyspace, timeout, why[0])
+
+    async def await_until(self, keyspace: str, wait: Wait, timeout: float) -> None:
+        self.wait_until(keyspace, wait, timeout)
+
     # Beside the handles
 
     def keyspace(self, name: str) -> Keyspace:
@@ -226,7 +260,7 @@ class SimulatedNode(Subscribing, Space):
 
     def status(self) -> dict[str, Any]:
         """A plain snapshot, as a real node's."""
-        return self.core.status()
+        return self.core.status(self._clock())
 
     def __repr__(self) -> str:
         return f"<node {self.name}{'' if self.is_alive else ' (down)'}>"

@@ -203,6 +203,7 @@ class Directory:
             txn=self.store.found_txn,
             changed_at=changed_at,
             boot=self._boot,
+            is_relaxed=self._is_relaxed,
         )
         if self.doubt is not None:
             self.keep_identity(entropy(REPLICA_BYTES), [*kept.old_ids, kept.replica], self.doubt)

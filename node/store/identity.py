@@ -43,9 +43,19 @@ def facts(sentinel: Path, data: Path) -> Facts:
 
 
 def doubt(
-    kept: Facts, now: Facts, witness: Witness | None, *, txn: int, changed_at: int, boot: str
+    kept: Facts,
+    now: Facts,
+    witness: Witness | None,
+    *,
+    txn: int,
+    changed_at: int,
+    boot: str,
+    is_relaxed: bool = False,
 ) -> str | None:
-    """Why the replica id must not be used again; None if it may. ``txn`` and ``changed_at`` are the store's."""
+    """Why the replica id must not be used again; None if it may. ``txn`` and ``changed_at`` are the store's.
+
+    ``is_relaxed``: the durability that it is opened with now.
+    """
     if now.sentinel != kept.sentinel:
         return "the directory was copied, restored or moved to another volume: its marker is another file now"
     if now.data != kept.data:
@@ -56,6 +66,10 @@ def doubt(
         return f"the store was rolled back: it had reached transaction {witness.txn} and is at {txn}"
     if witness.is_clean and (witness.txn, witness.changed_at) != (txn, changed_at):
         return "the store was changed after it was closed"
+    if is_relaxed and not witness.is_relaxed:
+        return (
+            "its durability was lowered, and others take what this id says it has for safe from a power cut"
+        )
     if boot and witness.boot == boot:
         return None
     if not witness.is_clean:

@@ -11,6 +11,7 @@ from gossamer.crdt import Cell, Dot
 from gossamer.documents.schema import Schema
 from gossamer.handles import Handles, Keyspace, Set
 from gossamer.memory import MemoryBackend
+from gossamer.waiting import Wait
 
 
 class AsyncOnly:
@@ -51,6 +52,20 @@ class AsyncOnly:
 
     def estate(self, keyspace: str, member: str = "") -> tuple[bytes, ...]:
         raise AssertionError("a blocking read")
+
+    def make_token(self, keyspace: str, dot: Dot | None = None) -> str:
+        raise AssertionError("a blocking call")
+
+    async def amake_token(self, keyspace: str, dot: Dot | None = None) -> str:
+        await asyncio.sleep(0)
+        return self._inner.make_token(keyspace, dot)
+
+    def wait_until(self, keyspace: str, wait: Wait, timeout: float) -> None:
+        raise AssertionError("a blocking wait")
+
+    async def await_until(self, keyspace: str, wait: Wait, timeout: float) -> None:
+        await asyncio.sleep(0)
+        self._inner.wait_until(keyspace, wait, timeout)
 
     async def acell(self, keyspace: str, cell_path: bytes) -> Cell:
         await asyncio.sleep(0)

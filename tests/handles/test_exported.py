@@ -18,7 +18,7 @@ def test_all_is_what_is_importable() -> None:
     assert sorted(public) == sorted(vars(handles)["__all__"])
 
 
-WAITLESS = {name for name in vars(handles.Handles) if not name.startswith("_")} | {"transaction"}
+WAITLESS = {name for name in vars(handles.Handles) if not name.startswith("_")} | {"transaction", "fresh"}
 WAITLESS |= {"watch", "awatch", "subscription"}  # what they give is iterated, with ``for`` or ``async for``
 
 

@@ -84,7 +84,9 @@ class Reader:
             case Tell():
                 digest = f", digest {message.digest.hex()[:8]}" if message.digest else ""
                 peers = [f"{self._names[r]} has {self._vector(vector.decode(v))}" for r, v in message.peers]
-                return f"tell {where}: {gained}{digest}{''.join(', ' + p for p in peers)}"
+                asked = f", answer {message.answer}" if message.answer else ""
+                asked += f", question {message.question}" if message.question else ""
+                return f"tell {where}: {gained}{digest}{''.join(', ' + p for p in peers)}{asked}"
         return f"batch {where}: {gained}, claims {self._claim(message, ids)}" + self._content(message, ids)
 
     def _gained(self, message: Batch | Ack | Tell, ids: list[bytes]) -> vector.Vector:

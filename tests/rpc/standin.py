@@ -38,6 +38,7 @@ from gossamer.turns import (
     Tick,
     Write,
 )
+from gossamer.waiting import Covered, Wait
 
 FAST = LinkTiming(
     beat_s=0.05,
@@ -119,7 +120,19 @@ class StandIn:
     def feed_status(self, keyspace: str) -> dict[str, Any]:
         raise NotImplementedError
 
-    def status(self) -> dict[str, Any]:
+    def token(self, keyspace: str, dot: Dot | None) -> str | None:
+        return self.memory.make_token(keyspace, dot)
+
+    def short_token(self, keyspace: str) -> str:
+        raise AssertionError("a token of one replica fits")
+
+    def has(self, keyspace: str, token: str) -> bool:
+        return self.lacks(keyspace, Covered(token), now()) is None
+
+    def lacks(self, keyspace: str, wait: Wait, now: Instant) -> str | None:
+        return self.memory._lacks(keyspace, wait)
+
+    def status(self, now: Instant) -> dict[str, Any]:
         return {"links": len(self.open_links)}
 
     def name_at(self, address: str) -> str | None:

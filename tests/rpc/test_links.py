@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from random import Random
-from typing import Any
+from typing import Any, Self
 
 import grpc
 import pytest
@@ -15,7 +16,8 @@ from gossamer import ListenError, Node
 from gossamer.limits import LINK_QUEUE_BYTES_MAX, MESSAGE_BYTES_MAX, LinkTiming
 from gossamer.proto import replication_pb2_grpc
 from gossamer.proto.replication_pb2 import Frame
-from gossamer.rpc.dialer import backoff
+from gossamer.rpc.dialer import Dialers, backoff
+from gossamer.rpc.links import Links
 from gossamer.turns import Connected, Received
 
 from .proxy import Proxy
@@ -296,3 +298,50 @@ def accepting(raw: bool = False) -> Iterator[tuple[Node, StandIn, Call]]:
         call = Call(channel, raw)
         yield node, core, call
         call.send(None)
+
+
+class Instant:
+    """A channel, and a call on it, that connect when they are told to."""
+
+    def __init__(self) -> None:
+        self.connected = asyncio.get_running_loop().create_future()
+        self.is_waited_for = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    def stream_stream(self, *_: object, **__: object) -> Callable[[], Instant]:
+        return lambda: self
+
+    async def wait_for_connection(self) -> None:
+        self.is_waited_for.set()
+        await self.connected
+
+    def cancel(self) -> None:
+        pass
+
+
+async def test_dialing_ends_with_the_node_also_in_the_very_moment_of_connecting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    channel = Instant()
+    monkeypatch.setattr("gossamer.rpc.dialer.grpc.aio.insecure_channel", lambda *_, **__: channel)
+    writer: Any = None  # nothing is written
+
+    async def is_wanted(_: str) -> bool:
+        return True
+
+    async def nobody(_: str) -> None:
+        return None
+
+    links = Links(writer, FAST)
+    dialers = Dialers(links, is_wanted, nobody, FAST, Random(1), None)
+    dialers.want(["127.0.0.1:1"])
+    await channel.is_waited_for.wait()
+    links.end_all("closing")
+    channel.connected.set_result(None)
+    async with asyncio.timeout(DEADLINE_S):
+        await dialers.close()

@@ -99,7 +99,7 @@ class Invariants:
     def _half_events(self, node: SimulatedNode, stored: dict[bytes, Cell]) -> None:
         """By the cells alone: of an event that is not delivered none shows, unless the node says it is catching up."""
         state = node.core.state(KEYSPACE)
-        said = report.keyspace(node.core, KEYSPACE)
+        said = report.keyspace(node.core, KEYSPACE, node._clock().mono)
         assert state.is_whole or said["catching_up"], f"10: {node} is not whole, and does not say so"
         if not said["ready"]:
             self.unready += 1

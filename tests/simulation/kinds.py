@@ -13,6 +13,7 @@ from .expiring import ExpirySchedule
 from .feed import FeedSchedule
 from .heirs import HeirSchedule
 from .schedule import Schedule
+from .tokens import Tokens
 
 KINDS: dict[str, type[Schedule]] = {
     "core": Schedule,
@@ -21,4 +22,5 @@ KINDS: dict[str, type[Schedule]] = {
     "bounded": Bounded,
     "feed": FeedSchedule,
     "expiry": ExpirySchedule,
+    "tokens": Tokens,
 }

@@ -109,8 +109,14 @@ def test_relaxed_durability_is_not_believed_after_a_restart_of_the_machine(
 def test_it_counts_how_durable_the_last_session_was_and_not_this_one(tmp_path: Path) -> None:
     replica = made(tmp_path, "relaxed")
     is_new(tmp_path, "relaxed", replica, "commit", OTHER_BOOT)
-    replica = made(tmp_path, boot=OTHER_BOOT)
-    is_kept(tmp_path, replica, "relaxed", BOOT)
+
+
+def test_an_id_whose_events_were_safe_from_a_power_cut_is_not_used_for_others(tmp_path: Path) -> None:
+    replica = made(tmp_path)
+    is_new(tmp_path, "lowered", replica, "relaxed")
+    replica = made(tmp_path, "relaxed")
+    is_kept(tmp_path, replica, "relaxed")
+    is_kept(tmp_path, replica, "commit")
 
 
 def test_a_copy_is_another_replica_and_the_original_is_not(tmp_path: Path) -> None:
