@@ -142,6 +142,7 @@ class Writer:
         )
         self._thread = None
         self._lifecycle = threading.Lock()  # held for ever, if a thread that is not here held it
+        self._core.hub.forked()
 
     def _put(self, entry: Entry) -> None:
         self.check()

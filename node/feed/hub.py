@@ -89,6 +89,10 @@ class Hub:
         self._consumers: WeakValueDictionary[tuple[str, str], Consumer] = WeakValueDictionary()
         self._lock = threading.Lock()
 
+    def forked(self) -> None:
+        """In a forked child: the lock may be held by a thread that is not here."""
+        self._lock = threading.Lock()
+
     def add(self, keyspace: str, bell: Bell) -> None:
         """Ring ``bell`` after commits that changed the keyspace, for as long as it lives."""
         with self._lock:

@@ -27,6 +27,7 @@ class Follower:
     """What both kinds of stream share: where it is, and the next page without waiting."""
 
     def __init__(self, feeds: Feeds, keyspace: str, wanted: Wanted, name: str | None, owner: bytes) -> None:
+        feeds.check_open()
         self.feeds, self.keyspace, self.wanted, self._name = feeds, keyspace, wanted, name
         self.tray = Tray(Place(AT_END, b"" if wanted.snapshot else None))
         self.is_closed = False

@@ -291,9 +291,9 @@ with node.subscription("s", snapshot=False) as feed:
     for n in range(1, 1000):
         node.counter("c").add(1)
         change = next(feed)
-        print("given", change.new, flush=True)
+        print(f"given {change.new}\\n", end="", flush=True)  # in one piece, whenever the kill comes
         change.ack()
-        print("acknowledged", change.new, flush=True)
+        print(f"acknowledged {change.new}\\n", end="", flush=True)
 """
 
 
@@ -302,7 +302,11 @@ def test_a_kill_loses_no_acknowledgement_and_no_change(tmp_path: Path, after: in
     process = python(KILLED, str(tmp_path))
     said = [line(process).split() for _ in range(after)]
     process.kill()
-    said += [text.split() for text in process.communicate()[0].splitlines()]
+    assert process.stdout is not None
+    said += [
+        text.split() for text in process.stdout.read().splitlines()
+    ]  # not communicate(): it passes over the buffer
+    process.communicate()
     acknowledged = [int(word[1]) for word in said if word[0] == "acknowledged"]
     with gossamer.open(tmp_path) as node:
         total = node.counter("c").value()

@@ -229,6 +229,35 @@ def test_it_waits_for_what_comes(node: Node) -> None:
     assert told(found) == [("counter:c", 0, 1)]
 
 
+def commit_right_after_the_read(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next page is read, and before its reader knows that it is empty there is a commit."""
+    core: Any = node.backend.core
+    original = core.feed_page
+
+    def read(*args: Any) -> Any:
+        page = original(*args)
+        monkeypatch.setattr(core, "feed_page", original)
+        node.counter("c").add(1)
+        return page
+
+    monkeypatch.setattr(core, "feed_page", read)
+
+
+def test_no_wake_up_is_lost(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    watch, found = node.watch(), list[Change]()
+    commit_right_after_the_read(node, monkeypatch)
+    thread = threading.Thread(target=lambda: found.append(next(watch)), daemon=True)
+    thread.start()
+    thread.join(20)
+    assert told(found) == [("counter:c", 0, 1)]
+
+
+async def test_async_no_wake_up_is_lost(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with node.awatch() as watch:
+        commit_right_after_the_read(node, monkeypatch)
+        assert (await asyncio.wait_for(anext(watch), 20)).new == 1
+
+
 def test_close_ends_it_from_another_thread(node: Node) -> None:
     watch = node.watch()
     thread = threading.Thread(target=lambda: list(watch))
@@ -305,9 +334,11 @@ def test_inside_a_transaction_there_is_none(node: Node) -> None:
 def test_a_forked_child_has_none(node: Node) -> None:
     watch = node.watch(timeout=0)
     reader, writer = os.pipe()
+    lock = node.backend.core.hub._lock
+    lock.acquire()  # as another thread might at that moment
     if os.fork() == 0:
         said = b""
-        for attempt in (lambda: next(watch), node.watch):
+        for attempt in (lambda: next(watch), node.watch, node.subscription("s").__enter__):
             try:
                 attempt()
             except Closed:
@@ -316,9 +347,10 @@ def test_a_forked_child_has_none(node: Node) -> None:
                 said += repr(error).encode()
         os.write(writer, said)
         os._exit(0)
+    lock.release()
     os.close(writer)
     with open(reader, "rb") as pipe:
-        assert pipe.read() == b"closed closed "
+        assert pipe.read() == b"closed closed closed "
     os.wait()
     node.counter("c").add(1)
     assert told(watch) == [("counter:c", 0, 1)]
