@@ -18,6 +18,7 @@ from gossamer.crdt import Cell, Entry, path
 from gossamer.feed import Change
 from gossamer.limits import FEED_PAGE_CHANGES
 from gossamer.store import feedpage
+from gossamer.testing import Cluster
 
 from ..store.helpers import raw
 
@@ -215,6 +216,22 @@ def test_during_the_first_bootstrap_it_waits(node: Node) -> None:
     node.keyspace("other").counter("x").add(1)  # a turn, after which the keyspace is found to be ready
     thread.join(20)
     assert told(found) == [("counter:c", 0, 1)]
+
+
+def test_what_expires_is_removed_when_it_is_swept() -> None:
+    """The log knows no clock; a follower that applies it ends with what readers see."""
+    with Cluster(2, seed=1) as cluster:
+        a, b = cluster.nodes
+        cluster.advance(2)
+        watch = b.watch()
+        a.register("r").set(1, ttl=5)
+        cluster.advance(1)
+        assert told(watch) == [("register:r", None, 1)]
+        cluster.advance(60)
+        assert b.register("r").get() is None
+        (change,) = watch
+        assert (change.old, change.is_removed) == (1, True)
+        assert told(b.watch()) == []
 
 
 # Waiting and leaving
