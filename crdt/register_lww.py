@@ -48,6 +48,23 @@ def rank(entry: Entry) -> tuple[int, int, bytes]:
     return stamp_of(entry), holds, entry.replica
 
 
+def ranked(cell: Cell) -> list[Entry]:
+    """The live entries, the one that stands first."""
+    return sorted(cell.live, key=rank, reverse=True)
+
+
+def beaten(cell: Cell) -> list[Entry]:
+    """The live entries that say something else than the one that stands."""
+    if len(cell.live) < 2:
+        return []
+    first, *rest = ranked(cell)
+    return [entry for entry in rest if _said(entry) != _said(first)]
+
+
+def _said(entry: Entry) -> bytes:
+    return expiry.plain(entry.payload)[STAMP_BYTES:]
+
+
 def winner(cell: Cell) -> Entry | None:
     """The entry that stands, None if the register was never set or was removed."""
     if len(cell.live) == 1:

@@ -30,6 +30,7 @@ from .errors import (
     OutcomeUnknown,
     Refused,
     RemoteError,
+    ResolverFailed,
     SchemaMismatch,
     StateError,
     StoreError,
@@ -45,6 +46,7 @@ from .errors import (
 from .feed import AsyncWatch, Change, Subscription, Watch
 from .handles import (
     BoundedCounter,
+    Conflict,
     Counter,
     Flag,
     Keyspace,
@@ -69,6 +71,7 @@ __all__ = [
     "BoundedCounter",
     "Change",
     "Closed",
+    "Conflict",
     "Conflicted",
     "Counter",
     "CursorExpired",
@@ -98,6 +101,7 @@ __all__ = [
     "Refused",
     "Register",
     "RemoteError",
+    "ResolverFailed",
     "SchemaMismatch",
     "Set",
     "StateError",

@@ -12,6 +12,7 @@ from gossamer.crdt import Cell, Dot, expiry, path, type_at
 if TYPE_CHECKING:
     from .documents.schema import Schema
     from .feed import AsyncWatch, Held, Subscription, Wanted, Watch
+    from .handles.resolvers import Resolvers
     from .waiting import Wait
 
 CLEAR, EXPIRE, PERSIST = "clear", "expire_all", "persist_all"
@@ -78,6 +79,10 @@ class Backend(Protocol):
     @property
     def bound(self) -> set[tuple[str, type]]:
         """The document classes that `bind` let through, by keyspace: each is asked about once."""
+
+    @property
+    def resolvers(self) -> Resolvers:
+        """The application's own rules for registers with concurrent values."""
 
     def bind(self, keyspace: str, schema: Schema) -> None:
         """Compare a document class with what is recorded of it, and record it. `SchemaMismatch`."""

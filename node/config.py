@@ -10,7 +10,7 @@ import msgspec
 
 from . import tls
 from .access import Access
-from .limits import FEED_AGE_S, FEED_CHANGES_MAX, LinkTiming
+from .limits import FEED_AGE_S, FEED_CHANGES_MAX, LEDGER_AGE_S, LEDGER_RECORDS, LinkTiming
 from .tls import TLS
 
 DURABILITIES = ("commit", "relaxed")
@@ -50,6 +50,10 @@ class NodeConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Certificates. None: nothing is encrypted, and whoever reaches the port may do everything."""
     access: Access | None = None
     """Keys that clients must show, and what each may do. None: whoever has a certificate may do everything."""
+    conflicts_max: int = LEDGER_RECORDS
+    """Beaten values of registers that are noted, a keyspace; the oldest note goes first. 0: none."""
+    conflicts_age_s: float = LEDGER_AGE_S
+    """Seconds after which such a note goes."""
     seed: int | None = None
     """Of the node's random numbers, which spread retries. None: from the system."""
 
@@ -94,6 +98,8 @@ def of(data: str | os.PathLike[str], **given: Any) -> NodeConfig:
         )
     if config.tls is not None:
         tls.check_name(config.name)
+    _check_number("conflicts_max", config.conflicts_max, int)
+    _check_number("conflicts_age_s", config.conflicts_age_s, (int, float))
     return config
 
 
@@ -126,6 +132,13 @@ def _tupled(name: str, value: Any) -> Any:
     if isinstance(value, str):
         raise TypeError(f"{name}: a list of str is wanted, not the str {value!r}")
     return tuple(value)
+
+
+def _check_number(what: str, number: object, kind: type | tuple[type, ...]) -> None:
+    if isinstance(number, bool) or not isinstance(number, kind):
+        raise TypeError(f"{what}: a number is wanted, not {type(number).__name__}")
+    if not 0 <= number < 2**53:  # type: ignore[operator]  # it is one
+        raise ValueError(f"{what}: {number} is not 0 or more, and finite")
 
 
 def _check_name(what: str, name: object) -> None:

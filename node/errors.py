@@ -19,6 +19,7 @@
     │   ├── WaitTimeout           what was waited for did not come in time (a TimeoutError as well)
     │   ├── TooStale              its state may be older than the reader allows
     │   └── Conflicted            two payloads under one dot: some identity was used twice
+    ├── ResolverFailed            a resolver raised, or returned what is no value: nothing is read
     ├── DocumentError             a typed document, and what is given to it or stored in it, do not agree
     │   ├── InvalidValue          a value that its field does not take: nothing was written (a ValueError as well)
     │   ├── UnfitData             what is stored does not fit the field: another build or an untyped write
@@ -116,6 +117,10 @@ class Conflicted(StateError):
     def __init__(self, message: str, values: tuple[object, ...] = ()) -> None:
         super().__init__(message)
         self.values = values
+
+
+class ResolverFailed(GossamerError):
+    """A resolver raised, or returned what is no value; siblings can be read and the register written."""
 
 
 class DocumentError(GossamerError):

@@ -24,6 +24,17 @@ DOCUMENT_NAME_BYTES_MAX = 200
 SCHEMA_BYTES_MAX = 64 * 1024
 """Bytes of a document class's schema: some thousand fields. Every node keeps those of all classes."""
 
+LEDGER_RECORDS = 10_000
+"""Beaten values that a node keeps a note of, a keyspace, unless told otherwise: weeks of them for most services."""
+LEDGER_AGE_S = 30 * 24 * 3600.0
+"""Seconds that such a note is kept unless told otherwise: long enough for somebody to complain."""
+LEDGER_BYTES_MAX = 64 * 1024 * 1024
+"""Bytes of these notes, a keyspace: a note has both values, and a value may be 256 KiB."""
+LEDGER_STEP = 500
+"""Notes dropped for their age in one tick, so that no write waits long for it."""
+CONFLICTS_PAGE = 100
+"""Notes in a page for those who are called with each, and the number listed unless told otherwise."""
+
 MESSAGE_BYTES_MAX = 1024 * 1024
 """Bytes of one message of the engine; larger ones hold a connection and the interpreter for too long."""
 ENVELOPE_BYTES = 64 * 1024

@@ -11,14 +11,18 @@ from gossamer.crdt import Cell, Dot
 
 from . import admin, waiting
 from .backend import Change, Op
+from .beaten import Record
 from .changing import ChangeFailed, Changing
 from .documents import binding
 from .documents.schema import Schema
 from .feed import Feeds
+from .handles import conflicts as ledgers
+from .handles.conflicts import Verb
+from .handles.resolvers import Resolvers
 from .limits import PAGE_CELLS
 from .replication.registry import SYSTEM
 from .ticket import Future, Ticket
-from .turns import Core, Effect, FeedInput, Instant, Update, Write
+from .turns import Core, Effect, FeedInput, Instant, Settle, Update, Write
 from .waiting import Covered, Until, Wait
 from .writer import Writer
 
@@ -45,6 +49,7 @@ class LocalBackend:
 
     def now(self) -> int:
         return self._clock().wall
+        self.resolvers = Resolvers()
 
     def cell(self, keyspace: str, cell_path: bytes) -> Cell:
         self.writer.check_open()
@@ -138,6 +143,34 @@ class LocalBackend:
         at = binding.record_path(_writable(keyspace), schema.name)
         self.cell(keyspace, at)  # an error if the keyspace is not hosted
         return binding.record(self.cell(SYSTEM, at), keyspace, schema)
+
+    def notes(
+        self, keyspace: str, prefix: str, limit: int, before: int | None, settled: bool
+    ) -> list[tuple[int, Record]]:
+        self.writer.check_open()
+        try:
+            return ledgers.listed(partial(self.core.notes, keyspace), prefix, limit, before, settled)
+        except KeyError:
+            raise _not_hosted(keyspace) from None
+
+    async def anotes(
+        self, keyspace: str, prefix: str, limit: int, before: int | None, settled: bool
+    ) -> list[tuple[int, Record]]:
+        return self.notes(keyspace, prefix, limit, before, settled)
+
+    def settle(self, keyspace: str, number: int, dot: Dot, verb: Verb, force: bool) -> Dot | None:
+        try:
+            ticket = self.writer.submit(Settle(_writable(keyspace), number, dot, verb, force))
+            return cast(Dot | None, ticket.result())
+        except KeyError:
+            raise _not_hosted(keyspace) from None
+
+    async def asettle(self, keyspace: str, number: int, dot: Dot, verb: Verb, force: bool) -> Dot | None:
+        try:
+            what = Settle(_writable(keyspace), number, dot, verb, force)
+            return cast(Dot | None, await self.writer.asubmit(what))
+        except KeyError:
+            raise _not_hosted(keyspace) from None
 
     def host(self, keyspace: str) -> None:
         """Make a keyspace on this node, if it is not there yet."""

@@ -26,6 +26,7 @@ from .waiting import Covered, Fresh, Wait
 
 CLUSTER = "memory"
 """Of the tokens: they mean nothing elsewhere."""
+from .handles.resolvers import Resolvers
 
 
 def _wall() -> int:
@@ -63,6 +64,7 @@ class MemoryBackend:
         self._tables: dict[str, _Table] = {}
         self._lock = threading.RLock()
         self.bound: set[tuple[str, type]] = set()
+        self.resolvers = Resolvers()
 
     def _table(self, keyspace: str) -> _Table:
         return self._tables.setdefault(keyspace, _Table())

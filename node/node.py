@@ -22,9 +22,11 @@ from weakref import WeakSet
 from . import clock, config
 from .documents import binding
 from .handles import Keyspace
+from .handles.conflicts import Conflict
 from .handles.keyspace import DEFAULT
 from .limits import LinkTiming
 from .local import LocalBackend
+from .notices import NoticeThread
 from .opening import open_replica
 from .tls import TLS
 from .turns import Core, Effect, Instant
@@ -52,6 +54,8 @@ class Settings(TypedDict, total=False):
     documents: Sequence[type[Document[Any]]]
     tls: TLS | dict[str, str | PathLike[str]] | None
     access: str | PathLike[str] | None
+    conflicts_max: int
+    conflicts_age_s: float
     seed: int | None
 
 
@@ -67,6 +71,7 @@ class Node(Keyspace):
         self._shell: Shell | None = None
         self._address: str | None = None
         self._lifecycle = threading.Lock()
+        self._notices: NoticeThread | None = None
         self._is_closed = False
         _open_nodes.add(self)
 
@@ -111,6 +116,18 @@ class Node(Keyspace):
         """`backup`, in a thread of its own."""
         await _in_thread(lambda: self.backup(target))
 
+    def on_conflict(self, listener: Callable[[Conflict], object]) -> Callable[[], None]:
+        """Call ``listener`` with each conflict that is noted from now on, in any keyspace; what ends that is returned.
+
+        It is called on a thread of its own, one conflict after the other, so it may take its time and holds nobody
+        up. What it raises is logged. What is noted right before a crash may not be told: `conflicts` has it.
+        """
+        self._local.writer.check_open()
+        with self._lifecycle:
+            if self._notices is None:
+                self._notices = NoticeThread(self._local.core)
+            return self._notices.add(listener)
+
     def start(self) -> Self:
         """Listen and gossip; a started node is left as it is. `ListenError` if the address is taken."""
         self._local.writer.check_open()  # first: in a forked child the lock may be held by nobody
@@ -151,6 +168,8 @@ class Node(Keyspace):
             if self._shell is not None:
                 self._shell.close()
             self._local.writer.close()
+            if self._notices is not None:
+                self._notices.close()
             self._local.core.close()
 
     def __enter__(self) -> Self:

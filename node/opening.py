@@ -15,6 +15,7 @@ from .feed.upkeep import Retention
 from .replica import DEFAULT, Replica
 from .replication.engine import Identity
 from .store import Directory
+from .store.ledger import Bounds
 
 log = logging.getLogger("gossamer")
 
@@ -46,6 +47,8 @@ def open_replica(
 
 def _replica(config: NodeConfig, directory: Directory, name: str | None, address: str) -> Replica:
     known = _named(directory, name) or address or directory.replica.hex()
+
+    directory.store.bound_ledgers(Bounds(config.conflicts_max, config.conflicts_age_s))
 
     def keep(replica: bytes, old_ids: list[bytes], reason: str) -> None:
         directory.keep_identity(replica, old_ids, reason)

@@ -15,16 +15,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gossamer.crdt import Cell, Dot, Event, Vector
+from gossamer.crdt import Cell, Dot, Event, Vector, register_lww
 
+from . import beaten
 from .apply import expand
-from .backend import Op
+from .backend import EXPECT, Op, make_op
 from .changing import ChangeFailed
 from .errors import Damaged, GossamerError, InsufficientRights, NotReady, StoreError
 from .feed import upkeep
 from .feed.hub import Hub
 from .feed.upkeep import RETENTION, Retention
 from .knowledge import Knowledge
+from .limits import LEDGER_STEP
 from .replication import limits, registry
 from .replication.engine import Engine, Identity
 from .replication.registry import SYSTEM
@@ -45,6 +47,7 @@ from .turns import (
     Instant,
     Received,
     Result,
+    Settle,
     Subscribe,
     Tick,
     Unsubscribe,
@@ -107,6 +110,7 @@ class Replica:
         ] = {}  # keyspace -> the next position of its feed when its followers were woken
         self.names: dict[bytes, str] = {}
         """Replica id -> the member that has, or had, it."""
+        self.on_beaten: Callable[[], None] | None = None
         self._refresh()
 
     @property
@@ -145,7 +149,9 @@ class Replica:
                     self.engine.receiver.late_shares(drafts)
                 results: list[Result] = [None] * len(inputs)
                 # Writes first: a message may prove that this replica id must not be used any more.
-                for at in sorted(range(len(inputs)), key=lambda i: not isinstance(inputs[i], Write | Update)):
+                for at in sorted(
+                    range(len(inputs)), key=lambda i: not isinstance(inputs[i], Write | Update | Settle)
+                ):
                     results[at] = self._take(drafts, inputs[at], now)
                 settled = self._move_rights(drafts, made, now)
         except StoreError as error:
@@ -156,6 +162,8 @@ class Replica:
         self._settled += settled
         for name, draft in made.items():
             self._rights.watch(name, sorted(draft.bounded))
+        if self.on_beaten is not None and any(draft.has_noted for draft in made.values()):
+            self.on_beaten()
         self._refresh()
         if self.engine.is_disowned:
             with suppress(StoreError):  # this turn stands; the next one tries again before it writes anything
@@ -203,6 +211,11 @@ class Replica:
                     return upkeep.take(drafts(one.keyspace), one, now.wall, self._retention)
                 except (ValueError, KeyError) as error:
                     return error
+            case Settle():
+                try:
+                    return self._settle(drafts(one.keyspace), one, now)
+                except (ValueError, GossamerError, KeyError) as error:
+                    return error
             case Received():
                 self.engine.receive(drafts, one.link, one.body, now.mono)
             case Connected():
@@ -244,6 +257,20 @@ class Replica:
         if grouped:
             draft.add_group(dot, changed)
         draft.state.delivered.add(*dot)
+        return dot
+
+    def _settle(self, draft: Draft, one: Settle, now: Instant) -> Dot | None:
+        """What is to become of a beaten value: the write and the note of it, together."""
+        record = draft.note(one.number)
+        if record is None or record.beaten.dot != one.dot:
+            raise ValueError(f"conflict {one.number}: this node has no note of it, or not any more")
+        if one.verb == "dismiss":
+            draft.settle_note(one.number, beaten.DISMISSED)
+            return None
+        value = register_lww.value_of(record.beaten.entry())
+        unless_moved = () if one.force else (make_op(record.path, EXPECT, (record.by.dot,)),)
+        dot = self._commit(draft, (*unless_moved, make_op(record.path, "set", (value,))), now)
+        draft.settle_note(one.number, beaten.REINSTATED)
         return dot
 
     def _refresh(self) -> None:
@@ -304,7 +331,8 @@ class Replica:
         is_trimming = self._tend_feeds(drafts, now.wall)
         for name, op in self._sweep.due(now):
             self._remove_expired(drafts(name), op, now)
-        is_busy = self._collecting or is_trimming or self._sweep.is_under_way
+        old_notes = [name for name in states if self._trim_notes(drafts, name)]
+        is_busy = self._collecting or is_trimming or old_notes or self._sweep.is_under_way
         self._upkeep_at = now.mono + (0.0 if is_busy else min(limits.COLLECT_EVERY_S, limits.SWEEP_EVERY_S))
 
     def _tend_feeds(self, drafts: Callable[[str], Draft], wall: int) -> bool:
@@ -329,6 +357,10 @@ class Replica:
         base = reg.base.of(name)
         if base != state.base and drafts(name).state.delivered.covers(base):
             drafts(name).rebase(base)
+
+    def _trim_notes(self, drafts: Callable[[str], Draft], name: str) -> bool:
+        """A step of forgetting beaten values of long ago; whether there may be more."""
+        return self.store.tally(name).notes > 0 and drafts(name).trim_notes(LEDGER_STEP)
 
     def _collect(self, drafts: Callable[[str], Draft], name: str, now: Instant) -> None:
         state = self.store.state(name)
@@ -396,6 +428,18 @@ class Replica:
         if keyspace in self._unready:
             raise NotReady(f"keyspace {keyspace!r}: its first bootstrap is under way")
         return self.store.page(keyspace, prefix, after, limit)
+
+    def keyspaces(self) -> list[str]:
+        """The keyspaces here."""
+        return self.store.keyspaces()
+
+    def notes(self, keyspace: str, below: int | None, limit: int) -> list[tuple[int, beaten.Record]]:
+        """Notes of beaten values and their numbers, the newest first."""
+        return self.store.notes(keyspace, below, limit)
+
+    def notes_above(self, keyspace: str, number: int, limit: int) -> list[tuple[int, beaten.Record]]:
+        """Notes of beaten values above a number, the oldest first."""
+        return self.store.notes_above(keyspace, number, limit)
 
     def estate(self, keyspace: str, member: str = "") -> tuple[bytes, ...]:
         """The replica ids whose rights of bounded counters a member, or this node, may spend, the current one first."""

@@ -85,6 +85,7 @@ def keyspace(replica: Replica, name: str, now: float) -> dict[str, Any]:
         "digest_mismatches": engine.mismatches.get(name, 0),
         "conflicts": engine.conflicts.get(name, 0),
         "feed": feed(replica, name),
+        "beaten": replica.store.tally(name).last,
         "held_back_by": [i.hex() for i in stability.held_back_by(state, ids)],
         "staleness_s": _seconds(replica.knowledge.stale_by(name, now)),
         "peers": _peers(replica, name, now),

@@ -7,13 +7,14 @@ acknowledged that is not committed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from gossamer.crdt import Cell, Dot
 
 from .backend import Change, Op
+from .beaten import Record
 
 if TYPE_CHECKING:  # at run time the engine, which imports this, must not meet LMDB
     from .feed.hub import Hub
@@ -54,6 +55,18 @@ class Update(NamedTuple):
     path: bytes
     change: Change
     """Called on the writer thread; an exception in it is the input's outcome."""
+
+
+class Settle(NamedTuple):
+    """Write a beaten value again, or note that it was looked at."""
+
+    keyspace: str
+    number: int
+    """Of the note in the ledger."""
+    dot: Dot
+    """The event of the beaten value, so that a number of another node's ledger is not taken for one of ours."""
+    verb: Literal["reinstate", "dismiss"]
+    force: bool = False
 
 
 class Connected(NamedTuple):
@@ -115,7 +128,7 @@ class Unsubscribe(NamedTuple):
 
 
 FeedInput = UseFeed | Subscribe | Acknowledge | Unsubscribe
-Input = Write | Update | Connected | Received | Disconnected | Tick | FeedInput
+Input = Write | Update | Settle | Connected | Received | Disconnected | Tick | FeedInput
 Result = Any
 """Of a `Write` its dot, or None if there was nothing to write; of what is asked of a feed as it says; else None."""
 
@@ -209,6 +222,18 @@ class Core(FeedCore, Protocol):
 
     def lacks(self, keyspace: str, wait: Wait, now: Instant) -> str | None:
         """What is missing for a wait to be over, in words; None: nothing. Writer thread, between turns."""
+
+    on_beaten: Callable[[], None] | None
+    """Called after a turn that has noted beaten values. It must not block. Writer thread."""
+
+    def keyspaces(self) -> list[str]:
+        """The keyspaces here. Any thread."""
+
+    def notes(self, keyspace: str, below: int | None, limit: int) -> list[tuple[int, Record]]:
+        """Notes of beaten values and their numbers, the newest first. Any thread."""
+
+    def notes_above(self, keyspace: str, number: int, limit: int) -> list[tuple[int, Record]]:
+        """Notes of beaten values above a number, the oldest first. Any thread."""
 
     def status(self, now: Instant) -> dict[str, Any]:
         """A plain, JSON-ready snapshot. Writer thread."""

@@ -708,6 +708,99 @@ class WaitReply(_message.Message):
 Global___WaitReply: _TypeAlias = WaitReply  # noqa: Y015
 
 @_typing.final
+class ConflictsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEYSPACE_FIELD_NUMBER: _builtins.int
+    PREFIX_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    SETTLED_FIELD_NUMBER: _builtins.int
+    keyspace: _builtins.str
+    prefix: _builtins.str
+    """of the path's text"""
+    limit: _builtins.int
+    before: _builtins.int
+    """only those of a lower number; 0: from the newest on"""
+    settled: _builtins.bool
+    """those that were reinstated or dismissed too"""
+    def __init__(
+        self,
+        *,
+        keyspace: _builtins.str = ...,
+        prefix: _builtins.str = ...,
+        limit: _builtins.int = ...,
+        before: _builtins.int = ...,
+        settled: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["before", b"before", "keyspace", b"keyspace", "limit", b"limit", "prefix", b"prefix", "settled", b"settled"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConflictsRequest: _TypeAlias = ConflictsRequest  # noqa: Y015
+
+@_typing.final
+class Conflict(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    RECORD_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    record: _builtins.bytes
+    """msgpack, as the ledger keeps it (node/beaten.py)"""
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        record: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["number", b"number", "record", b"record"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Conflict: _TypeAlias = Conflict  # noqa: Y015
+
+@_typing.final
+class SettleRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEYSPACE_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    DOT_FIELD_NUMBER: _builtins.int
+    VERB_FIELD_NUMBER: _builtins.int
+    FORCE_FIELD_NUMBER: _builtins.int
+    keyspace: _builtins.str
+    number: _builtins.int
+    verb: _builtins.str
+    """"reinstate" or "dismiss" """
+    force: _builtins.bool
+    """reinstate it though what beat it no longer stands"""
+    @_builtins.property
+    def dot(self) -> Global___Dot:
+        """of the beaten value"""
+
+    def __init__(
+        self,
+        *,
+        keyspace: _builtins.str = ...,
+        number: _builtins.int = ...,
+        dot: Global___Dot | None = ...,
+        verb: _builtins.str = ...,
+        force: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["dot", b"dot"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dot", b"dot", "force", b"force", "keyspace", b"keyspace", "number", b"number", "verb", b"verb"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SettleRequest: _TypeAlias = SettleRequest  # noqa: Y015
+
+@_typing.final
 class StatusRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -79,6 +79,16 @@ class DataStub(object):
                 request_serializer=gossamer_dot_proto_dot_data__pb2.WaitRequest.SerializeToString,
                 response_deserializer=gossamer_dot_proto_dot_data__pb2.WaitReply.FromString,
                 _registered_method=True)
+        self.Conflicts = channel.unary_stream(
+                '/gossamer.v1.Data/Conflicts',
+                request_serializer=gossamer_dot_proto_dot_data__pb2.ConflictsRequest.SerializeToString,
+                response_deserializer=gossamer_dot_proto_dot_data__pb2.Conflict.FromString,
+                _registered_method=True)
+        self.Settle = channel.unary_unary(
+                '/gossamer.v1.Data/Settle',
+                request_serializer=gossamer_dot_proto_dot_data__pb2.SettleRequest.SerializeToString,
+                response_deserializer=gossamer_dot_proto_dot_data__pb2.WriteReply.FromString,
+                _registered_method=True)
         self.Status = channel.unary_unary(
                 '/gossamer.v1.Data/Status',
                 request_serializer=gossamer_dot_proto_dot_data__pb2.StatusRequest.SerializeToString,
@@ -160,6 +170,20 @@ class DataServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Conflicts(self, request, context):
+        """The values that the node saw beaten, the newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Settle(self, request, context):
+        """Write a beaten value again, or note that it was looked at.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Status(self, request, context):
         """What the node says of itself, as JSON.
         """
@@ -221,6 +245,16 @@ def add_DataServicer_to_server(servicer, server):
                     servicer.Wait,
                     request_deserializer=gossamer_dot_proto_dot_data__pb2.WaitRequest.FromString,
                     response_serializer=gossamer_dot_proto_dot_data__pb2.WaitReply.SerializeToString,
+            ),
+            'Conflicts': grpc.unary_stream_rpc_method_handler(
+                    servicer.Conflicts,
+                    request_deserializer=gossamer_dot_proto_dot_data__pb2.ConflictsRequest.FromString,
+                    response_serializer=gossamer_dot_proto_dot_data__pb2.Conflict.SerializeToString,
+            ),
+            'Settle': grpc.unary_unary_rpc_method_handler(
+                    servicer.Settle,
+                    request_deserializer=gossamer_dot_proto_dot_data__pb2.SettleRequest.FromString,
+                    response_serializer=gossamer_dot_proto_dot_data__pb2.WriteReply.SerializeToString,
             ),
             'Status': grpc.unary_unary_rpc_method_handler(
                     servicer.Status,
@@ -476,6 +510,60 @@ class Data(object):
             '/gossamer.v1.Data/Wait',
             gossamer_dot_proto_dot_data__pb2.WaitRequest.SerializeToString,
             gossamer_dot_proto_dot_data__pb2.WaitReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Conflicts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/gossamer.v1.Data/Conflicts',
+            gossamer_dot_proto_dot_data__pb2.ConflictsRequest.SerializeToString,
+            gossamer_dot_proto_dot_data__pb2.Conflict.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Settle(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gossamer.v1.Data/Settle',
+            gossamer_dot_proto_dot_data__pb2.SettleRequest.SerializeToString,
+            gossamer_dot_proto_dot_data__pb2.WriteReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -63,6 +63,10 @@ class DataStub:
     """A token of what the node has delivered in a keyspace, or of one event. It fits a header."""
     Wait: _grpc.UnaryUnaryMultiCallable[_data_pb2.WaitRequest, _data_pb2.WaitReply]
     """Answers once it is so; WaitTimeout or TooStale after timeout_s."""
+    Conflicts: _grpc.UnaryStreamMultiCallable[_data_pb2.ConflictsRequest, _data_pb2.Conflict]
+    """The values that the node saw beaten, the newest first."""
+    Settle: _grpc.UnaryUnaryMultiCallable[_data_pb2.SettleRequest, _data_pb2.WriteReply]
+    """Write a beaten value again, or note that it was looked at."""
     Status: _grpc.UnaryUnaryMultiCallable[_data_pb2.StatusRequest, _data_pb2.StatusReply]
     """What the node says of itself, as JSON."""
     Admin: _grpc.UnaryUnaryMultiCallable[_data_pb2.AdminRequest, _data_pb2.AdminReply]
@@ -94,6 +98,10 @@ class DataAsyncStub(DataStub):
     """A token of what the node has delivered in a keyspace, or of one event. It fits a header."""
     Wait: _aio.UnaryUnaryMultiCallable[_data_pb2.WaitRequest, _data_pb2.WaitReply]  # type: ignore[assignment]
     """Answers once it is so; WaitTimeout or TooStale after timeout_s."""
+    Conflicts: _aio.UnaryStreamMultiCallable[_data_pb2.ConflictsRequest, _data_pb2.Conflict]  # type: ignore[assignment]
+    """The values that the node saw beaten, the newest first."""
+    Settle: _aio.UnaryUnaryMultiCallable[_data_pb2.SettleRequest, _data_pb2.WriteReply]  # type: ignore[assignment]
+    """Write a beaten value again, or note that it was looked at."""
     Status: _aio.UnaryUnaryMultiCallable[_data_pb2.StatusRequest, _data_pb2.StatusReply]  # type: ignore[assignment]
     """What the node says of itself, as JSON."""
     Admin: _aio.UnaryUnaryMultiCallable[_data_pb2.AdminRequest, _data_pb2.AdminReply]  # type: ignore[assignment]
@@ -176,6 +184,22 @@ class DataServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_data_pb2.WaitReply, _abc.Awaitable[_data_pb2.WaitReply]]:
         """Answers once it is so; WaitTimeout or TooStale after timeout_s."""
+
+    @_abc_1.abstractmethod
+    def Conflicts(
+        self,
+        request: _data_pb2.ConflictsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_data_pb2.Conflict], _abc.AsyncIterator[_data_pb2.Conflict]]:
+        """The values that the node saw beaten, the newest first."""
+
+    @_abc_1.abstractmethod
+    def Settle(
+        self,
+        request: _data_pb2.SettleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_data_pb2.WriteReply, _abc.Awaitable[_data_pb2.WriteReply]]:
+        """Write a beaten value again, or note that it was looked at."""
 
     @_abc_1.abstractmethod
     def Status(

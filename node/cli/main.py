@@ -8,6 +8,7 @@ import click
 
 from .cells import add, get, ls, remove, set_
 from .certs import access_key, certs
+from .conflicts import conflicts, dismiss, reinstate
 from .demo import demo
 from .documents import documents
 from .exits import Commands
@@ -59,6 +60,9 @@ for command in (
     members,
     status,
     documents,
+    conflicts,
+    reinstate,
+    dismiss,
     config,
     backup,
     restore,

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from ..limits import FEED_AGE_S, FEED_CHANGES_MAX, LinkTiming
+from ..limits import FEED_AGE_S, FEED_CHANGES_MAX, LEDGER_AGE_S, LEDGER_RECORDS, LinkTiming
 from .options import AT, TLS_FILES, tls_of
 
 PREFIX = "GOSSAMER_"
@@ -56,6 +56,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Changes that the feed of a keyspace keeps."""
     feed_age_s: float = FEED_AGE_S
     """Seconds that a feed keeps a change."""
+    conflicts_max: int = LEDGER_RECORDS
+    """Beaten values of registers that are noted, a keyspace; 0: none."""
+    conflicts_age_s: float = LEDGER_AGE_S
+    """Seconds after which such a note goes."""
     timing: LinkTiming = LinkTiming()
     """A table of the file: heartbeats and redialing, in seconds."""
     log_json: bool = False

@@ -150,13 +150,15 @@ class Document(Reads[V_co], Generic[V_co]):
 
     def value(self) -> V_co:
         """All of it as a plain object. What is stored there beside its fields is left out."""
-        value: V_co = self._value(tree.leaves(self._backend.scan(self._keyspace, self._path), self._backend))
+        value: V_co = self._value(
+            tree.leaves(self._backend.scan(self._keyspace, self._path), self._backend, self._keyspace)
+        )
         return value
 
     async def avalue(self) -> V_co:
         """`value`, awaited."""
         value: V_co = self._value(
-            tree.leaves(await self._backend.ascan(self._keyspace, self._path), self._backend)
+            tree.leaves(await self._backend.ascan(self._keyspace, self._path), self._backend, self._keyspace)
         )
         return value
 

@@ -57,11 +57,15 @@ class MapOf(Reads[dict[str, Any]], Generic[H_co]):
 
     def value(self: MapOf[Reads[V]]) -> dict[str, V]:
         """Name -> plain value."""
-        return self._value(tree.leaves(self._backend.scan(self._keyspace, self._path), self._backend))
+        return self._value(
+            tree.leaves(self._backend.scan(self._keyspace, self._path), self._backend, self._keyspace)
+        )
 
     async def avalue(self: MapOf[Reads[V]]) -> dict[str, V]:
         """`value`, awaited."""
-        return self._value(tree.leaves(await self._backend.ascan(self._keyspace, self._path), self._backend))
+        return self._value(
+            tree.leaves(await self._backend.ascan(self._keyspace, self._path), self._backend, self._keyspace)
+        )
 
     def keys(self) -> list[str]:
         """The names, in order."""

@@ -4,6 +4,7 @@ They stand on a `Backend` alone, so they are the same on a node here, inside a t
 """
 
 from .bounded_counter import BoundedCounter
+from .conflicts import Conflict
 from .constructors import Handles
 from .counter import Counter
 from .extreme import MaxRegister, MinRegister
@@ -19,6 +20,7 @@ from .transaction import Transaction
 
 __all__ = [
     "BoundedCounter",
+    "Conflict",
     "Counter",
     "Flag",
     "Handles",

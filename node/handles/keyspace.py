@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from ..backend import Backend
 from ..limits import KEYSPACE_NAME_BYTES_MAX
+from .conflicts import HasConflicts, Ledgers
 from .following import Subscribing
 from .space import Space
 from .transaction import Transaction
@@ -27,7 +30,7 @@ def check_name(name: str) -> str:
     return name
 
 
-class Keyspace(Subscribing, Waits, Space):
+class Keyspace(Subscribing, Waits, Space, HasConflicts):
     """The handles of one keyspace."""
 
     def __init__(self, backend: Backend, name: str = DEFAULT) -> None:
@@ -40,6 +43,12 @@ class Keyspace(Subscribing, Waits, Space):
     def name(self) -> str:
         """The keyspace's name."""
         return self._keyspace
+
+    @property
+    def _ledgers(self) -> Ledgers:
+        if not hasattr(self._backend, "notes"):
+            raise ValueError("conflicts: a backend in memory keeps no notes of beaten values")
+        return cast(Ledgers, self._backend)
 
     def transaction(self) -> Transaction:
         """Writes that stand or fall together: ``with keyspace.transaction() as tx``, or ``async with``."""

@@ -33,10 +33,12 @@ class Map(Following, Handles):
         return len(path.decode(self._prefix))
 
     def _leaves(self) -> Iterator[tree.Leaf]:
-        return tree.leaves(self._backend.scan(self._keyspace, self._prefix), self._backend)
+        return tree.leaves(self._backend.scan(self._keyspace, self._prefix), self._backend, self._keyspace)
 
     async def _aleaves(self) -> Iterator[tree.Leaf]:
-        return tree.leaves(await self._backend.ascan(self._keyspace, self._prefix), self._backend)
+        return tree.leaves(
+            await self._backend.ascan(self._keyspace, self._prefix), self._backend, self._keyspace
+        )
 
     def items(self) -> Iterator[tree.Item]:
         """``(kind, name, value)`` of each thing inside, in path order, read as one goes along."""
@@ -48,11 +50,20 @@ class Map(Following, Handles):
 
     def keys(self) -> list[str]:
         """The keys of ``value()``: names, or ``kind:name`` for each kind that one name stands for."""
-        return tree.keys(tree.children(self._depth, self._leaves()))
+        return tree.keys(
+            tree.children(
+                self._depth, tree.leaves(self._backend.scan(self._keyspace, self._prefix), self._backend)
+            )
+        )
 
     async def akeys(self) -> list[str]:
         """`keys`, awaited."""
-        return tree.keys(tree.children(self._depth, await self._aleaves()))
+        return tree.keys(
+            tree.children(
+                self._depth,
+                tree.leaves(await self._backend.ascan(self._keyspace, self._prefix), self._backend),
+            )
+        )
 
     def value(self) -> dict[str, Any]:
         """All that is inside, maps as dicts and sets as frozensets; a name of two kinds as ``kind:name``."""

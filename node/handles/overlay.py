@@ -21,6 +21,7 @@ from ..errors import Closed
 from ..limits import TRANSACTION_CELLS_MAX
 from ..waiting import Wait
 from .reading import PROVISIONAL, PROVISIONAL_SEQ
+from .resolvers import Resolvers
 
 if TYPE_CHECKING:
     from ..documents.schema import Schema
@@ -53,6 +54,10 @@ class Overlay:
     @property
     def bound(self) -> set[tuple[str, type]]:
         return self._parent.bound
+
+    @property
+    def resolvers(self) -> Resolvers:
+        return self._parent.resolvers
 
     def bind(self, keyspace: str, schema: Schema) -> None:
         self._parent.bind(keyspace, schema)  # no part of the transaction

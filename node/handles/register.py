@@ -14,7 +14,7 @@ from gossamer.crdt import Cell, Dot, Entry, expiry, register_lww
 from ..backend import EXPECT, Op, make_op
 from . import expiring
 from .handle import Changed, ExpiringHandle
-from .reading import Reading, reading
+from .reading import Reading, reading, seen
 from .typed import T
 
 D = TypeVar("D")
@@ -41,11 +41,11 @@ class Register(ExpiringHandle[T]):
     __slots__ = ()
 
     def _get(self, cell: Cell, default: Any) -> Any:
-        entry = register_lww.winner(cell)
+        entry = self._winner(cell)
         return self._absent(default) if entry is None else self._given(register_lww.value_of(entry))
 
     def _reading(self, cell: Cell) -> Reading[T]:
-        entry = register_lww.winner(cell)
+        entry = self._winner(cell)
         return reading(cell, None, self._absent(UNSET)) if entry is None else self._sibling(cell, entry)
 
     def _sibling(self, cell: Cell, entry: Entry) -> Reading[T]:
@@ -53,8 +53,11 @@ class Register(ExpiringHandle[T]):
         return reading(cell, entry, value, register_lww.stamp_of(entry))
 
     def _siblings(self, cell: Cell) -> list[Reading[T]]:
-        ranked = sorted(cell.live, key=lambda e: (register_lww.stamp_of(e), e.replica), reverse=True)
-        return [self._sibling(cell, entry) for entry in ranked]
+        return [self._sibling(cell, entry) for entry in register_lww.ranked(cell)]
+
+    def _winner(self, cell: Cell) -> Entry | None:
+        """The entry that stands, with the value that a resolver gives it, if there is one."""
+        return register_lww.winner(self._backend.resolvers.cell(self._keyspace, self._path, cell))
 
     @overload
     def get(self) -> T: ...
@@ -147,6 +150,25 @@ class Register(ExpiringHandle[T]):
         changed = Changed(self, change, lambda cell: self._get(cell, default))
         await self._backend.aupdate(self._keyspace, self._path, changed)
         return changed.value
+
+    def settle(self) -> T:
+        """Write what is read while concurrent values stand, over exactly those; the value.
+
+        `VersionMismatch` if this node has written since it was read here.
+        """
+        cell = self._read()
+        value: T = self._get(cell, UNSET)
+        if len(cell.live) > 1:
+            self.set(value, seen=seen(cell))
+        return value
+
+    async def asettle(self) -> T:
+        """`settle`, awaited."""
+        cell = await self._aread()
+        value: T = self._get(cell, UNSET)
+        if len(cell.live) > 1:
+            await self.aset(value, seen=seen(cell))
+        return value
 
     def remove(self, *, expect: Dot | None | Anything = ANYTHING) -> None:
         """Remove what is there; a concurrent write survives. ``expect`` is as in `set`."""

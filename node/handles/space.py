@@ -57,8 +57,10 @@ class Space(Handles):
 
         A cell of a kind unknown to this build has a key, and no value here.
         """
-        return _values(_matching(prefix, self._scan(ranges_of_text(prefix))))
+        cells = self._backend.resolvers.cells(self._keyspace, self._scan(ranges_of_text(prefix)))
+        return _values(_matching(prefix, cells))
 
     async def aitems(self, prefix: str = "") -> list[tuple[str, Any]]:
         """`items`, awaited, as a list."""
-        return list(_values(_matching(prefix, await self._ascan(ranges_of_text(prefix)))))
+        found = await self._ascan(ranges_of_text(prefix))
+        return list(_values(_matching(prefix, self._backend.resolvers.cells(self._keyspace, found))))

@@ -17,9 +17,13 @@ Leaf = tuple[path.Path, bytes, Cell]
 Item = tuple[str, str, Any]
 
 
-def leaves(cells: Iterable[tuple[bytes, Cell]], backend: Backend) -> Iterator[Leaf]:
-    """The cells that show now, with their paths taken apart."""
+def leaves(
+    cells: Iterable[tuple[bytes, Cell]], backend: Backend, keyspace: str | None = None
+) -> Iterator[Leaf]:
+    """The cells that show now, with their paths taken apart. ``keyspace``: their values are wanted, as they are there."""
     found = visible(cells, backend)
+    if keyspace is not None:
+        found = backend.resolvers.cells(keyspace, found)
     return ((path.decode(cell_path), cell_path, cell) for cell_path, cell in found if shows(cell_path, cell))
 
 

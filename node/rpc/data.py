@@ -17,17 +17,17 @@ from gossamer.crdt import Cell, codec
 from gossamer.proto import data_pb2 as pb
 from gossamer.proto import data_pb2_grpc
 
-from ..backend import Backend
 from ..documents import schema
 from ..errors import LimitExceeded
 from ..feed import Feeds
+from ..handles.conflicts import Ledgers
 from ..limits import PAGE_BYTES, REPLY_BYTES_MAX
 from . import faults, watching, wire
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
-class Served(Backend, Protocol):
+class Served(Ledgers, Protocol):
     """What the service needs of a node."""
 
     feeds: Feeds
@@ -97,6 +97,19 @@ class DataService(data_pb2_grpc.DataServicer):
         async with faults.answering(context):
             await self._node.await_until(request.keyspace, wire.unpack_wait(request), request.timeout_s)
             return pb.WaitReply()
+
+    async def Conflicts(self, request: pb.ConflictsRequest, context: Context) -> AsyncIterator[pb.Conflict]:
+        async with faults.answering(context):
+            before = request.before or None
+            notes = self._node.notes(request.keyspace, request.prefix, request.limit, before, request.settled)
+            for number, record in notes:
+                yield wire.pack_note(number, record)
+
+    async def Settle(self, request: pb.SettleRequest, context: Context) -> pb.WriteReply:
+        async with faults.answering(context):
+            dot, verb = (request.dot.replica, request.dot.seq), wire.unpack_verb(request.verb)
+            number, force = request.number, request.force
+            return wire.pack_dot(await self._node.asettle(request.keyspace, number, dot, verb, force))
 
     async def Status(self, request: pb.StatusRequest, context: Context) -> pb.StatusReply:
         async with faults.answering(context):

@@ -26,7 +26,9 @@ RIGHTS = {
     "Acknowledge": "read",  # how far a reader has come is no data
     "Token": "read",
     "Wait": "read",
+    "Conflicts": "read",
     "Write": "write",
+    "Settle": "write",
     "Bind": "write",
 }
 """Method -> what it needs, on the keyspace that the request names if it names one. Every other method: ``admin``."""

@@ -24,9 +24,12 @@ from gossamer.proto import data_pb2_grpc
 
 from ..apply import current
 from ..backend import Change, Op, expect
+from ..beaten import Record
 from ..config import check_address
 from ..documents import schema as schemas
 from ..errors import Closed, LimitExceeded, VersionMismatch
+from ..handles.conflicts import Verb
+from ..handles.resolvers import Resolvers
 from ..tls import TLS
 from ..waiting import Wait
 from . import address, credentials, faults, wire
@@ -51,6 +54,7 @@ class RemoteBackend:
         self.bound: set[tuple[str, type]] = set()
         self.feeds = RemoteFeeds(self)
         self._ahead = time.time_ns() // 1000 - _mono()  # until the node has said what time it is there
+        self.resolvers = Resolvers()
 
     def _connect(self) -> None:
         if self._tls is None:
@@ -177,6 +181,31 @@ class RemoteBackend:
         request = wire.pack_wait(keyspace, wait, timeout)
         await self._acall(self._stub.Wait, request, wait=timeout)
 
+    def notes(
+        self, keyspace: str, prefix: str, limit: int, before: int | None, settled: bool
+    ) -> list[tuple[int, Record]]:
+        self.check()
+        request = pb.ConflictsRequest(
+            keyspace=keyspace, prefix=prefix, limit=limit, before=before or 0, settled=settled
+        )
+        try:
+            return [wire.unpack_note(one) for one in self._stub.Conflicts(request, timeout=self._timeout)]
+        except grpc.RpcError as error:
+            raise faults.raised(error, is_write=False) from None
+
+    async def anotes(
+        self, keyspace: str, prefix: str, limit: int, before: int | None, settled: bool
+    ) -> list[tuple[int, Record]]:
+        return await asyncio.to_thread(self.notes, keyspace, prefix, limit, before, settled)
+
+    def settle(self, keyspace: str, number: int, dot: Dot, verb: Verb, force: bool) -> Dot | None:
+        request = _settle_request(keyspace, number, dot, verb, force)
+        return wire.unpack_dot(self._call(self._stub.Settle, request, is_write=True))
+
+    async def asettle(self, keyspace: str, number: int, dot: Dot, verb: Verb, force: bool) -> Dot | None:
+        request = _settle_request(keyspace, number, dot, verb, force)
+        return wire.unpack_dot(await self._acall(self._stub.Settle, request, is_write=True))
+
     def status(self) -> dict[str, Any]:
         """What the node says of itself."""
         return _json(self._call(self._stub.Status, pb.StatusRequest()).json)
@@ -293,6 +322,11 @@ def _write_request(keyspace: str, ops: Sequence[Op], wait: float) -> pb.WriteReq
             f"a transaction of {request.ByteSize()} bytes on the wire, at most {address.RECEIVE_BYTES_MAX} are possible"
         )
     return request
+
+
+def _settle_request(keyspace: str, number: int, dot: Dot, verb: Verb, force: bool) -> pb.SettleRequest:
+    which = pb.Dot(replica=dot[0], seq=dot[1])
+    return pb.SettleRequest(keyspace=keyspace, number=number, dot=which, verb=verb, force=force)
 
 
 def _bind_request(keyspace: str, schema: schemas.Schema) -> pb.BindRequest:

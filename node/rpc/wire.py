@@ -7,7 +7,7 @@ will not have, before anything is done.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import msgspec
 
@@ -15,6 +15,7 @@ from gossamer.crdt import Cell, Dot, MalformedError, check_cell, codec, path, ve
 from gossamer.proto import data_pb2
 
 from ..backend import NO_DOT, RANGES, Op, make_op
+from ..beaten import Record
 from ..limits import READ_PATHS_MAX, SPEND_WAIT_S_MAX, TRANSACTION_OPS_MAX
 from ..replication.replicated import Peers
 from ..waiting import Covered, Fresh, Replicated, Wait
@@ -30,6 +31,7 @@ def _ext(code: int, data: memoryview) -> int:
     return int.from_bytes(data, "big", signed=True)
 
 
+_RECORD = msgspec.msgpack.Decoder(Record)
 _ARGS = msgspec.msgpack.Decoder(ext_hook=_ext)
 
 
@@ -117,6 +119,28 @@ def unpack_estate(reply: data_pb2.EstateReply) -> tuple[bytes, ...]:
     if not reply.replicas or any(len(replica) != vector.REPLICA_BYTES for replica in reply.replicas):
         raise MalformedError("estate: not a list of replica ids")
     return tuple(reply.replicas)
+
+
+def pack_note(number: int, record: Record) -> data_pb2.Conflict:
+    """A note of a beaten value."""
+    return data_pb2.Conflict(number=number, record=_ENCODER.encode(record))
+
+
+def unpack_note(message: data_pb2.Conflict) -> tuple[int, Record]:
+    """A note of a beaten value, from a node. `MalformedError` for what is none."""
+    try:
+        return message.number, _RECORD.decode(message.record)
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise MalformedError(f"conflict: {error}") from None
+
+
+def unpack_verb(verb: str) -> Literal["reinstate", "dismiss"]:
+    """What is to become of a beaten value."""
+    if verb == "reinstate":
+        return "reinstate"
+    if verb == "dismiss":
+        return "dismiss"
+    raise ValueError(f"verb: {verb!r} is not reinstate or dismiss")
 
 
 def pack_dot(dot: Dot | None) -> data_pb2.WriteReply:

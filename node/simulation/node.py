@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,26 +12,30 @@ from gossamer.crdt import Cell, Dot
 
 from .. import waiting
 from ..backend import Change, Op
+from ..beaten import Record
 from ..changing import ChangeFailed, Changing, check_outside
 from ..documents import binding
 from ..documents.schema import Schema
 from ..errors import Closed
 from ..feed import Feeds, Wanted
 from ..handles import Keyspace, Transaction
+from ..handles.conflicts import HasConflicts, Ledgers, Verb, listed
 from ..handles.following import Subscribing
+from ..handles.resolvers import Resolvers
 from ..handles.space import Space
 from ..handles.waits import Waits
+from ..notices import Listener, Notices
 from ..replica import DEFAULT, Replica
 from ..replication.engine import Identity
 from ..store import Store
-from ..turns import Effect, FeedInput, Input, Instant, Kept, Result, Tick, Update, Write
+from ..turns import Effect, FeedInput, Input, Instant, Kept, Result, Settle, Tick, Update, Write
 from ..waiting import Wait
 
 MAP_BYTES = 256 * 1024 * 1024
 PAGE_CELLS = 100
 
 
-class SimulatedNode(Subscribing, Waits, Space):
+class SimulatedNode(Subscribing, Waits, Space, HasConflicts):
     """A node's handles, in simulated time. Writes commit at once; they reach others as the clock moves on.
 
     What waits for a token, for copies or to be fresh lets the time pass, as far as it takes and up to its timeout. It
@@ -63,6 +68,8 @@ class SimulatedNode(Subscribing, Waits, Space):
         self._rng, self._clock, self._perform, self._pass_until = rng, clock, perform, pass_until
         self._core: Replica | None = None
         self.bound: set[tuple[str, type]] = set()
+        self.resolvers = Resolvers()
+        self._notices: Notices | None = None
         self._identity: tuple[bytes, list[bytes]] = (rng.randbytes(8), [])
 
     @property
@@ -80,6 +87,8 @@ class SimulatedNode(Subscribing, Waits, Space):
     def start(self) -> None:
         """Open the store, as it was left."""
         self.bound.clear()
+        self.resolvers = Resolvers()
+        self._notices = None
         self.directory.mkdir(parents=True, exist_ok=True)
         store = Store(self.directory, map_bytes=MAP_BYTES, sync=False)
         replica, old = self._identity
@@ -122,6 +131,8 @@ class SimulatedNode(Subscribing, Waits, Space):
     def turn(self, inputs: Sequence[Input], *, is_last: bool = False) -> list[Any]:
         """One turn, and then all that it wants sent; with ``is_last`` the node dies between the two."""
         results = self.core.turn(inputs, self._clock())
+        if self._notices is not None:
+            self._notices.tell()
         self.settled |= {id(write): outcome for write, outcome in self.core.take_settled()}
         if is_last:
             self.stop()
@@ -162,7 +173,7 @@ class SimulatedNode(Subscribing, Waits, Space):
         except ChangeFailed:
             raise changing.raised() from None
 
-    def _own(self, one: Write | Update) -> Dot | None:
+    def _own(self, one: Write | Update | Settle) -> Dot | None:
         check_outside()
         result: Dot | Kept | Exception | None = self.turn([one])[0]
         while isinstance(result, Kept):
@@ -244,7 +255,33 @@ class SimulatedNode(Subscribing, Waits, Space):
     async def await_until(self, keyspace: str, wait: Wait, timeout: float) -> None:
         self.wait_until(keyspace, wait, timeout)
 
+    @property
+    def _ledgers(self) -> Ledgers:
+        return self
+
+    def notes(
+        self, keyspace: str, prefix: str, limit: int, before: int | None, settled: bool
+    ) -> list[tuple[int, Record]]:
+        return listed(partial(self.core.notes, keyspace), prefix, limit, before, settled)
+
+    async def anotes(
+        self, keyspace: str, prefix: str, limit: int, before: int | None, settled: bool
+    ) -> list[tuple[int, Record]]:
+        return self.notes(keyspace, prefix, limit, before, settled)
+
+    def settle(self, keyspace: str, number: int, dot: Dot, verb: Verb, force: bool) -> Dot | None:
+        return self._own(Settle(keyspace, number, dot, verb, force))
+
+    async def asettle(self, keyspace: str, number: int, dot: Dot, verb: Verb, force: bool) -> Dot | None:
+        return self.settle(keyspace, number, dot, verb, force)
+
     # Beside the handles
+
+    def on_conflict(self, listener: Listener) -> Callable[[], None]:
+        """Call ``listener`` after each turn with the conflicts that it noted, until the node is killed."""
+        if self._notices is None:
+            self._notices = Notices(self.core)
+        return self._notices.add(listener)
 
     def keyspace(self, name: str) -> Keyspace:
         """The handles of another keyspace, which this node hosts from now on."""

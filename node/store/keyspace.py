@@ -15,9 +15,10 @@ import msgspec
 
 from gossamer.crdt import EMPTY, Cell, Dot, Vector, codec, expiry, path, vector
 
+from .. import beaten
 from ..replication import bases
 from ..replication.state import Bootstrap, State
-from . import feed, index, record
+from . import feed, index, ledger, record
 from .feedlog import FeedDraft
 
 _STATE, _PEER, _BASE = b"state", b"peer:", b"base"
@@ -28,7 +29,9 @@ _BOUNDED = path.CELLS["bounded_counter"]  # most paths do not even have its code
 class Tables:
     """The LMDB databases of one keyspace, and its state as of the last commit."""
 
-    def __init__(self, env: lmdb.Environment, name: str, txn: lmdb.Transaction[bytes]) -> None:
+    def __init__(
+        self, env: lmdb.Environment, name: str, txn: lmdb.Transaction[bytes], bounds: ledger.Bounds
+    ) -> None:
         self.name = name
         self.cells = env.open_db(f"{name}/cells".encode(), txn=txn)
         self.changes = env.open_db(f"{name}/changes".encode(), txn=txn, dupsort=True)
@@ -41,6 +44,14 @@ class Tables:
             txn.drop(self.staged, delete=False)  # parts of a batch that no link will complete any more
         self.state = read_state(txn, self.meta)
         self.feed = feed.load_state(txn, self.meta)
+        self.ledger = env.open_db(f"{name}/ledger".encode(), txn=txn)
+        self.tally = ledger.load(txn, self.ledger)
+        self.bounds = bounds
+
+    @property
+    def keeps_notes(self) -> bool:
+        """Whether beaten values are noted: not the registry's."""
+        return self.bounds.records > 0 and not self.name.startswith("$")
 
 
 def read_state(txn: lmdb.Transaction[bytes], meta: Any) -> State:
@@ -142,6 +153,18 @@ class View:
         """Live entries that expire."""
         return int(self.txn.stat(db=self.tables.expiries)["entries"])
 
+    def note(self, number: int) -> beaten.Record | None:
+        """The note of a beaten value."""
+        return ledger.get(self.txn, self.tables.ledger, number)
+
+    def notes(self, below: int | None = None) -> Iterator[ledger.Numbered]:
+        """The notes of beaten values, the newest first."""
+        return ledger.newest(self.txn, self.tables.ledger, below)
+
+    def notes_above(self, number: int) -> Iterator[ledger.Numbered]:
+        """The notes of beaten values above a number, the oldest first."""
+        return ledger.above(self.txn, self.tables.ledger, number)
+
     def count(self) -> int:
         """Stored cells, empty ones included."""
         return int(self.txn.stat(db=self.tables.cells)["entries"])
@@ -170,6 +193,9 @@ class Draft(View):
         self.wall = 0
         """Microseconds since 1970: when this transaction is."""
         self._feed = FeedDraft(tables, txn) if tables.feed.is_on else None
+        self._beaten: list[beaten.Record] = []
+        self._noted_before = tables.tally.last
+        self._ledger = ledger.Ledger(txn, tables.ledger, tables.tally, tables.bounds)
         self.has_changed = False
 
     @property
@@ -178,6 +204,28 @@ class Draft(View):
         if self._feed is None:
             self._feed = FeedDraft(self.tables, self.txn)
         return self._feed
+
+    @property
+    def has_noted(self) -> bool:
+        """Whether it has noted beaten values."""
+        return self.tally.last > self._noted_before
+
+    @property
+    def tally(self) -> ledger.Tally:
+        """What the ledger of beaten values holds now."""
+        return self._ledger.tally
+
+    def settle_note(self, number: int, state: int) -> None:
+        """Note what became of a beaten value."""
+        self._ledger.settle(number, state)
+        self.has_changed = True
+
+    def trim_notes(self, most: int) -> bool:
+        """Drop notes that are too old; whether there may be more."""
+        before = self.tally
+        more = self._ledger.trim(self.wall, most)
+        self.has_changed |= self.tally != before
+        return more
 
     def cell(self, cell_path: bytes) -> Cell:
         known = self._cells.get(cell_path)
@@ -206,6 +254,8 @@ class Draft(View):
         self._index(cell_path, old, new, grouped)
         if not (expiry.is_plain(old) and expiry.is_plain(new)):
             self._index_expiries(cell_path, old, new)
+        if len(new.live) > 1 and self.tables.keeps_notes:
+            self._beaten += beaten.newly_beaten(cell_path, old, new, self.wall)
         if new.live or new.dead:
             encoded = codec.encode(new)
             weight = record.weight(cell_path, new, encoded)
@@ -304,6 +354,7 @@ class Draft(View):
         if self._feed is not None:
             self._feed.spill(self._cells, self.wall)
         self._flush_pairs(self.tables.expiries, self._expiries)
+        self._flush_notes()
         self._cells.clear()
         self._weights.clear()
 
@@ -333,6 +384,11 @@ class Draft(View):
         if puts:
             self.txn.cursor(db=self.tables.cells).putmulti(puts)
         self._dirty.clear()
+
+    def _flush_notes(self) -> None:
+        for one in self._beaten:
+            self._ledger.add(one)
+        self._beaten.clear()
 
     def _flush_pairs(self, db: Any, pairs: dict[tuple[bytes, bytes], bool]) -> None:
         puts: list[tuple[bytes, bytes]] = []
@@ -368,6 +424,6 @@ class Draft(View):
 
     def committed(self) -> None:
         """The transaction stands: what is kept in memory of the last commit is this."""
-        self.tables.state = self.state
+        self.tables.state, self.tables.tally = self.state, self.tally
         if self._feed is not None:
             self.tables.feed = self._feed.state

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 import lmdb
@@ -16,7 +17,7 @@ from gossamer.crdt import EMPTY, Cell, path
 
 from ..errors import Closed, Damaged, StoreFailed
 from ..replication.state import State
-from . import environment, feed, feedpage, record
+from . import environment, feed, feedpage, ledger, record
 from .feed import FeedState, Place, Subscribed
 from .keyspace import Draft, Tables, View
 
@@ -36,6 +37,7 @@ class Store:
     ) -> None:
         self._env = environment.open_environment(directory, durability, map_bytes=map_bytes, sync=sync)
         self._tables: dict[str, Tables] = {}
+        self._bounds = ledger.BOUNDS
         self.found_txn = self.last_txn()
         """`last_txn` as it was found: opening may write."""
         try:
@@ -48,7 +50,7 @@ class Store:
         with environment.translated(self._env), self._env.begin(write=True) as txn:
             self._node = self._env.open_db(_NODE, txn=txn)
             for name in self._names(txn):
-                self._tables[name] = Tables(self._env, name, txn)
+                self._tables[name] = Tables(self._env, name, txn, self._bounds)
 
     def _names(self, txn: lmdb.Transaction[bytes]) -> list[str]:
         raw = txn.get(_NAMES, db=self._node)
@@ -65,7 +67,7 @@ class Store:
         with environment.translated(self._env), self._env.begin(write=True) as txn:
             names = sorted({*self._names(txn), name})
             txn.put(_NAMES, "\n".join(names).encode(), db=self._node)
-            tables = Tables(self._env, name, txn)
+            tables = Tables(self._env, name, txn, self._bounds)
         self._tables[name] = tables
 
     def state(self, keyspace: str) -> State:
@@ -170,6 +172,28 @@ class Store:
                 return feed.unpack(int.from_bytes(cursor.key(), "big"), cursor.value()).wall
             except Damaged:
                 return None
+
+    def bound_ledgers(self, bounds: ledger.Bounds) -> None:
+        """How many notes of beaten values to keep, and for how long. Before anything is written."""
+        self._bounds = bounds
+        for tables in self._tables.values():
+            tables.bounds = bounds
+
+    def tally(self, keyspace: str) -> ledger.Tally:
+        """What the ledger of beaten values holds."""
+        return self._tables[keyspace].tally
+
+    def notes(self, keyspace: str, below: int | None, limit: int) -> list[ledger.Numbered]:
+        """Up to ``limit`` notes of beaten values, or those below a number, the newest first; from any thread."""
+        tables = self._tables[keyspace]
+        with self.reading() as txn:
+            return list(islice(View(tables, txn, tables.state).notes(below), limit))
+
+    def notes_above(self, keyspace: str, number: int, limit: int) -> list[ledger.Numbered]:
+        """Up to ``limit`` notes of beaten values above a number, the oldest first; from any thread."""
+        tables = self._tables[keyspace]
+        with self.reading() as txn:
+            return list(islice(View(tables, txn, tables.state).notes_above(number), limit))
 
     @contextmanager
     def snapshot(self) -> Iterator[Callable[[str], View]]:

@@ -20,6 +20,7 @@ class AsyncOnly:
     def __init__(self, inner: MemoryBackend) -> None:
         self._inner = inner
         self.bound: set[tuple[str, type]] = set()
+        self.resolvers = inner.resolvers
 
     def bind(self, keyspace: str, schema: Schema) -> None:
         raise AssertionError("a blocking bind")

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from gossamer import Node
+from gossamer.beaten import Record
 from gossamer.config import of as make_config
 from gossamer.crdt import EMPTY, Cell, Dot, codec, join
 from gossamer.errors import ProtocolError
@@ -70,6 +71,7 @@ class StandIn:
         self.hook: Callable[[Sequence[Input]], None] = lambda inputs: None
         self.to_dial: list[str] = []
         self.hosted: set[str] = {"default"}
+        self.on_beaten: Callable[[], None] | None = None
         self.is_closed = False
         self.hub = Hub()
         self.replica = replica
@@ -107,6 +109,15 @@ class StandIn:
     def page(self, keyspace: str, prefix: bytes, after: bytes | None, limit: int) -> list[tuple[bytes, Cell]]:
         found = self.memory.scan(keyspace, prefix)
         return [pair for pair in found if after is None or pair[0] > after][:limit]
+
+    def keyspaces(self) -> list[str]:
+        return sorted(self.hosted)
+
+    def notes(self, keyspace: str, below: int | None, limit: int) -> list[tuple[int, Record]]:
+        return []
+
+    def notes_above(self, keyspace: str, number: int, limit: int) -> list[tuple[int, Record]]:
+        return []
 
     def estate(self, keyspace: str, member: str) -> tuple[bytes, ...]:
         return self.memory.estate(keyspace, member)

@@ -1,0 +1,1 @@
+from node.handles.resolvers import *
