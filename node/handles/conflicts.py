@@ -120,6 +120,7 @@ def _is_listed(record: Record, prefix: str, settled: bool) -> bool:
 class HasConflicts:
     """What a keyspace of a node has beside its handles: its conflicts and its resolvers."""
 
+    _backend: Backend
     _keyspace: str
 
     @property
@@ -183,7 +184,7 @@ class HasConflicts:
         only, and writes nothing; what it raises is `ResolverFailed` to the reader. The longest prefix counts; None
         takes a resolver away.
         """
-        self._ledgers.resolvers.set(self._keyspace, prefix, resolve)
+        self._backend.resolvers.set(self._keyspace, prefix, resolve)
 
 
 def _check(prefix: str, limit: int, before: int | None) -> None:

@@ -28,6 +28,7 @@ from ..notices import Listener, Notices
 from ..replica import DEFAULT, Replica
 from ..replication.engine import Identity
 from ..store import Store
+from ..store.ledger import BOUNDS
 from ..turns import Effect, FeedInput, Input, Instant, Kept, Result, Settle, Tick, Update, Write
 from ..waiting import Wait
 
@@ -69,6 +70,8 @@ class SimulatedNode(Subscribing, Waits, Space, HasConflicts):
         self._core: Replica | None = None
         self.bound: set[tuple[str, type]] = set()
         self.resolvers = Resolvers()
+        self.bounds = BOUNDS
+        """How many notes of beaten values it keeps, and for how long."""
         self._notices: Notices | None = None
         self._identity: tuple[bytes, list[bytes]] = (rng.randbytes(8), [])
 
@@ -91,6 +94,7 @@ class SimulatedNode(Subscribing, Waits, Space, HasConflicts):
         self._notices = None
         self.directory.mkdir(parents=True, exist_ok=True)
         store = Store(self.directory, map_bytes=MAP_BYTES, sync=False)
+        store.bound_ledgers(self.bounds)
         replica, old = self._identity
         identity = Identity(
             replica, self._rng.randbytes(8), self.name, self.name, "simulated", self.durability

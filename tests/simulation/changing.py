@@ -13,7 +13,7 @@ from gossamer.backend import EXPECT, Op, make_op
 from gossamer.crdt import Cell, Dot, Vector, register_lww
 from gossamer.errors import VersionMismatch
 from gossamer.simulation import SimulatedNode
-from gossamer.turns import Update, Write
+from gossamer.turns import Settle, Update, Write
 
 from .invariants import KEYSPACE
 from .oracle import Did, Oracle, live
@@ -134,7 +134,7 @@ class Changing(Schedule):
         self._commit(node, ops)
         self.outcome.count("update")
 
-    def as_input(self, ops: list[Op]) -> Write | Update:
+    def as_input(self, ops: list[Op]) -> Write | Update | Settle:
         updating, self.updating = self.updating, None
         return updating or super().as_input(ops)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from .bounded import Bounded
 from .changing import Changing
+from .conflicts import Conflicts
 from .expiring import ExpirySchedule
 from .feed import FeedSchedule
 from .heirs import HeirSchedule
@@ -23,4 +24,5 @@ KINDS: dict[str, type[Schedule]] = {
     "feed": FeedSchedule,
     "expiry": ExpirySchedule,
     "tokens": Tokens,
+    "conflicts": Conflicts,
 }

@@ -16,7 +16,7 @@ from gossamer.backend import CLEAR, Op, make_op
 from gossamer.crdt import Dot, path
 from gossamer.replication import limits, registry
 from gossamer.simulation import CALM, Cluster, SimulatedNode, Weather
-from gossamer.turns import Kept, Update, Write
+from gossamer.turns import Kept, Settle, Update, Write
 
 from .invariants import KEYSPACE, Invariants
 from .oracle import Oracle
@@ -221,7 +221,7 @@ class Schedule:
         is_unmet = bool(node.core.engine.unmet()) and not is_founder
         return node.core.state(KEYSPACE).is_whole and not is_unmet
 
-    def as_input(self, ops: list[Op]) -> Write | Update:
+    def as_input(self, ops: list[Op]) -> Write | Update | Settle:
         """How the writes are given to a node; a schedule of another kind has other ways."""
         return Write(KEYSPACE, ops)
 
