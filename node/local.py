@@ -37,6 +37,7 @@ class LocalBackend:
         self.writer = Writer(core, clock, dispatch)
         self._hosted: set[str] = set()
         self.bound: set[tuple[str, type]] = set()
+        self.resolvers = Resolvers()
         self.feeds = Feeds(
             core,
             self._perform,
@@ -44,12 +45,12 @@ class LocalBackend:
             self.writer.check_open,
             self.writer.check,
             lambda: clock().mono,
+            self.resolvers,
         )
         self._clock = clock
 
     def now(self) -> int:
         return self._clock().wall
-        self.resolvers = Resolvers()
 
     def cell(self, keyspace: str, cell_path: bytes) -> Cell:
         self.writer.check_open()

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple, Protocol
 from gossamer.crdt import EMPTY, Cell, Dot, codec, path, type_at
 
 from ..apply import shows
-from ..errors import Conflicted, Damaged, GossamerError
+from ..errors import Conflicted, Damaged, GossamerError, ResolverFailed
 from ..handles.reading import readable
+from ..handles.resolvers import Resolvers
 from ..store import record
 from ..store.feed import Place
 from ..store.feedpage import Item
@@ -30,12 +31,13 @@ class Shown(NamedTuple):
     error: GossamerError | None = None
 
 
-def shown(cell_path: bytes, cell: Cell) -> Shown:
+def shown(cell_path: bytes, cell: Cell, source: Source) -> Shown:
     """A cell as a handle reads it: the value of what is not there is what a handle gives for it."""
     cell_type = type_at(cell_path)
     try:
-        value = None if cell_type is None else cell_type.value(readable(cell_path, cell))
-    except Conflicted as error:
+        seen = source.resolvers.cell(source.keyspace, cell_path, readable(cell_path, cell))
+        value = None if cell_type is None else cell_type.value(seen)
+    except (Conflicted, ResolverFailed) as error:
         return Shown(True, None, error)
     return Shown(shows(cell_path, cell), value)
 
@@ -76,7 +78,7 @@ class Change:
     cursor: str
     """``watch(since=change.cursor)`` goes on after this change."""
     error: GossamerError | None = None
-    """`Conflicted` or `Damaged`: the cell cannot be read."""
+    """`Conflicted`, `ResolverFailed` or `Damaged`: the cell cannot be read."""
     place: Place = field(repr=False, compare=False)
     subscription: Acknowledging | None = field(default=None, repr=False, compare=False)
 
@@ -114,6 +116,7 @@ class Source(NamedTuple):
     scope: Scope
     names: Mapping[bytes, str]
     """Replica id -> the member that has, or had, it."""
+    resolvers: Resolvers
 
 
 Namer = Callable[[bytes], str | None]
@@ -123,7 +126,7 @@ Acker = Callable[[Change], Awaitable[None]]
 def change_of(item: Item, source: Source) -> Change:
     """The change that an item is."""
     old, new = _decoded(item.old), _decoded(item.new)
-    before, after = shown(item.path, old), shown(item.path, new)
+    before, after = shown(item.path, old, source), shown(item.path, new, source)
     if item.damage is not None:
         after = Shown(True, None, Damaged(item.damage))
     dots = tuple(_new_dots(old, new))

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from ..handles.resolvers import Resolvers
 from ..limits import SUBSCRIPTION_NAME_BYTES_MAX
 from ..turns import FeedCore, FeedInput, Unsubscribe
 from .local import LocalAsyncStream, LocalStream
@@ -45,11 +46,12 @@ class Feeds:
         check_open: Callable[[], None],
         check: Callable[[], None],
         mono: Callable[[], float],
+        resolvers: Resolvers,
         adjust: Callable[[Wanted], Wanted] = lambda wanted: wanted,
     ) -> None:
         """``adjust`` makes of what is wanted what there can be. ``perform`` has the writer do something, durably. ``check_open`` raises if there is nothing to read any
         more, ``check`` also if nothing will be written any more."""
-        self.core = core
+        self.core, self.resolvers = core, resolvers
         self.perform, self.aperform = perform, aperform
         self.check_open, self.check, self.mono, self._adjust = check_open, check, mono, adjust
 

@@ -40,7 +40,7 @@ class Follower:
     def source(self) -> Source:
         """Where its changes come from."""
         core = self.feeds.core
-        return Source(self.keyspace, core.replica, self.wanted.scope, core.names)
+        return Source(self.keyspace, core.replica, self.wanted.scope, core.names, self.feeds.resolvers)
 
     @property
     def is_over(self) -> bool:

@@ -26,6 +26,7 @@ from ..feed import AsyncWatch, Held, Subscription, Wanted, Watch, cursor
 from ..feed.change import Source
 from ..feed.feeds import check_name, held
 from ..feed.tray import Tray
+from ..handles.resolvers import Resolvers
 from ..limits import LinkTiming
 from ..store.feed import AT_END, Place
 from . import faults, watching, wire
@@ -44,18 +45,24 @@ class RemoteFeeds:
         self._remote = remote
 
     def watch(self, keyspace: str, wanted: Wanted) -> Watch:
-        return Watch(RemoteStream(self._remote, Following(keyspace, wanted)))
+        return Watch(RemoteStream(self._remote, Following(self._remote.resolvers, keyspace, wanted)))
 
     def awatch(self, keyspace: str, wanted: Wanted) -> AsyncWatch:
-        return AsyncWatch(RemoteAsyncStream(self._remote, Following(keyspace, wanted)))
+        return AsyncWatch(
+            RemoteAsyncStream(self._remote, Following(self._remote.resolvers, keyspace, wanted))
+        )
 
     def subscription(self, keyspace: str, name: str, wanted: Wanted, auto_ack: bool) -> Subscription:
         check_name(name)
         owner = os.urandom(8)
         return Subscription(
             name,
-            lambda: RemoteStream(self._remote, Following(keyspace, wanted, name, owner)),
-            lambda: RemoteAsyncStream(self._remote, Following(keyspace, wanted, name, owner)),
+            lambda: RemoteStream(
+                self._remote, Following(self._remote.resolvers, keyspace, wanted, name, owner)
+            ),
+            lambda: RemoteAsyncStream(
+                self._remote, Following(self._remote.resolvers, keyspace, wanted, name, owner)
+            ),
             time.monotonic,
             auto_ack,
         )
@@ -83,10 +90,17 @@ def _held(status: dict[str, Any], keyspace: str) -> list[Held]:
 class Following:
     """How far a remote reader is, and what it asks for next."""
 
-    def __init__(self, keyspace: str, wanted: Wanted, name: str | None = None, owner: bytes = b"") -> None:
+    def __init__(
+        self,
+        resolvers: Resolvers,
+        keyspace: str,
+        wanted: Wanted,
+        name: str | None = None,
+        owner: bytes = b"",
+    ) -> None:
         self.keyspace, self.wanted, self._name, self._owner = keyspace, wanted, name, owner
         self.tray = Tray(Place(AT_END, b"" if wanted.snapshot else None))
-        self.source = Source(keyspace, b"", wanted.scope, {})
+        self.source = Source(keyspace, b"", wanted.scope, {}, resolvers)
         self.is_closed = False
         self.has_begun = False
         self.failures = 0
@@ -118,7 +132,7 @@ class Following:
                 if cell:
                     wire.unpack_cell(change.path, cell)
         names = {member.replica: member.name for member in page.members}
-        self.source = Source(self.keyspace, page.replica, self.wanted.scope, {**self.source.names, **names})
+        self.source = self.source._replace(replica=page.replica, names={**self.source.names, **names})
         self.tray.fill(map(watching.unpack_item, page.changes), watching.unpack_place(page.read))
         self.has_begun, self._is_anew, self.failures, self._cut_at = True, False, 0, None
 

@@ -115,6 +115,7 @@ class SimulatedNode(Subscribing, Waits, Space, HasConflicts):
             _no_check,
             _no_check,
             lambda: self._clock().mono,
+            self.resolvers,
             adjust=_no_wait,
         )
 

@@ -186,3 +186,19 @@ def test_settle_spares_what_came_since(cluster: Cluster) -> None:
     a.register("price").set(5)
     with pytest.raises(VersionMismatch):
         a.register("price").set(6, seen=read.context)
+
+
+def test_the_feed_tells_what_is_read(cluster: Cluster) -> None:
+    a, b, c = cluster.nodes
+    c.resolver("register:price", total)
+    watch = c.watch("register:price")
+    assert list(watch) == []
+    cluster.partition([a], [b], [c])
+    a.register("price").set(1)
+    b.register("price").set(2)
+    cluster.heal()
+    cluster.settle()
+    assert [change.new for change in watch][-1] == 3
+    c.resolver("register:price", lambda readings: 1 // 0)
+    (change,) = c.watch("register:price", snapshot=True)
+    assert isinstance(change.error, ResolverFailed)
