@@ -15,7 +15,7 @@ from gossamer.errors import InsufficientRights, StoreFull
 from gossamer.replication import limits, registry, rights
 from gossamer.replication.messages import Want
 from gossamer.replication.registry import SYSTEM, Registry
-from gossamer.turns import KEPT, Tick, Write
+from gossamer.turns import KEPT, Received, Tick, Write
 
 from .bench import DEFAULT, HOSTILE_LINK, ME, PEER, Bench, at, bench
 
@@ -182,6 +182,17 @@ def test_who_waits_is_told_that_the_store_failed(monkeypatch: pytest.MonkeyPatch
         run.turn(run.write("bounded_counter:n", "mint", 3))
         assert run.replica.take_settled() == [], "it is not spent later, when nobody waits"
         assert given(run, ME) == 3
+
+
+def test_a_gift_that_cannot_be_made_fails_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    with bench() as run:
+        register(run, "hostile", PEER)
+        run.turn(run.write("bounded_counter:n", "mint", 10))
+        monkeypatch.setattr(counter_bounded, "PAYLOAD_BYTES_MAX", 1)  # as if the account were full
+        question = Received(HOSTILE_LINK, run.body(HOSTILE_LINK, Want(0, DEFAULT, STOCK, 4)))
+        dot, _ = run.turn(run.write("register:r", "set", 1), question)
+        assert dot is not None
+        assert (given(run, PEER), given(run, ME)) == (0, 10)
 
 
 def _wants(run: Bench) -> list[tuple[bytes, int]]:
