@@ -48,6 +48,10 @@ class CellType:
         """The cell as a reader at ``now``, in microseconds since 1970, sees it: without what has expired."""
         return cell
 
+    def until(self, cell: Cell) -> int | None:
+        """The moment from which on nothing of the cell shows, if nothing is written; None if it lasts."""
+        return None
+
     def sweep(self, cell: Cell, event: Event, is_due: Callable[[Entry], bool]) -> Cell:
         """The cell after ``event`` has removed the expired entries that ``is_due`` names, and what they beat.
 

@@ -28,6 +28,10 @@ class Expiring(CellType):
     def at(self, cell: Cell, now: int) -> Cell:
         return expiry.without_expired(cell, now)
 
+    def until(self, cell: Cell) -> int | None:
+        moments = [expiry.of(entry.payload) for entry in cell.live if entry.payload]
+        return None if None in moments else max((m for m in moments if m is not None), default=None)
+
     def sweep(self, cell: Cell, event: Event, is_due: Callable[[Entry], bool]) -> Cell:
         return withdraw(cell, event, is_due)
 

@@ -140,6 +140,10 @@ class RegisterLWW(Expiring):
             return without(cell, lambda entry: True)
         return super().at(cell, now)
 
+    def until(self, cell: Cell) -> int | None:
+        standing = winner(cell)
+        return None if standing is None else expiry.of(standing.payload)
+
     def sweep(self, cell: Cell, event: Event, is_due: Callable[[Entry], bool]) -> Cell:
         highest = max((rank(entry) for entry in cell.live if is_due(entry)), default=None)
         return super().sweep(cell, event, lambda entry: highest is not None and rank(entry) <= highest)

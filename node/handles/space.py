@@ -22,11 +22,18 @@ def _matching(prefix: str, cells: Pairs) -> Found:
             yield text, cell_path, cell
 
 
-def _values(found: Found) -> Iterator[tuple[str, Any]]:
+def shown_under(space: Space, prefix: str) -> Iterator[tuple[str, Any, int | None]]:
+    """Text, value, and until when it holds if it expires, of what ``space.items(prefix)`` names."""
+    return _shown(space, _matching(prefix, space._scan(ranges_of_text(prefix))))
+
+
+def _shown(space: Space, found: Found) -> Iterator[tuple[str, Any, int | None]]:
+    resolved = space._backend.resolvers.cell
     for text, cell_path, cell in found:
         cell_type = type_at(cell_path)
         if cell_type is not None:
-            yield text, cell_type.value(readable(cell_path, cell))
+            whole = readable(cell_path, resolved(space._keyspace, cell_path, cell))
+            yield text, cell_type.value(whole), cell_type.until(cell)
 
 
 class Space(Handles):
@@ -57,10 +64,9 @@ class Space(Handles):
 
         A cell of a kind unknown to this build has a key, and no value here.
         """
-        cells = self._backend.resolvers.cells(self._keyspace, self._scan(ranges_of_text(prefix)))
-        return _values(_matching(prefix, cells))
+        return ((text, value) for text, value, _ in shown_under(self, prefix))
 
     async def aitems(self, prefix: str = "") -> list[tuple[str, Any]]:
         """`items`, awaited, as a list."""
-        found = await self._ascan(ranges_of_text(prefix))
-        return list(_values(_matching(prefix, self._backend.resolvers.cells(self._keyspace, found))))
+        found = _matching(prefix, await self._ascan(ranges_of_text(prefix)))
+        return [(text, value) for text, value, _ in _shown(self, found)]

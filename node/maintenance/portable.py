@@ -7,6 +7,7 @@ value, beaten values and what was removed are not in it. Importing writes it ane
 
     {"keyspace": "default", "path": "counter:sold", "value": 3}
     {"keyspace": "default", "path": "set:skus/str:sku-1", "value": true}
+    {"keyspace": "default", "path": "register:session", "value": "ann", "expires_at": "2030-01-01T00:00:00+00:00"}
 
 Bytes are ``{"$bytes": "base64"}``; a dict that has a key with a ``$`` in front is wrapped, ``{"$dict": {…}}``.
 """
@@ -16,6 +17,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -23,7 +25,8 @@ import msgspec
 from gossamer.crdt import path
 
 from ..backend import Op, make_op
-from ..handles import Keyspace
+from ..handles import Keyspace, expiring
+from ..handles.space import shown_under
 from ..limits import TRANSACTION_BYTES_MAX, TRANSACTION_CELLS_MAX
 
 CELLS_A_CHUNK, BYTES_A_CHUNK = TRANSACTION_CELLS_MAX // 2, TRANSACTION_BYTES_MAX // 2
@@ -34,18 +37,20 @@ _ON = {"flag": "enable", "flag_dw": "enable", "set": "add", "set_rw": "add"}
 _NUMBERS = {"counter": "add", "bounded_counter": "mint"}
 
 
-class Line(msgspec.Struct, frozen=True):
+class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a line holds."""
 
     keyspace: str
     path: str
     value: Any
+    expires_at: datetime | None = None
 
 
 def lines(keyspace: Keyspace, prefix: str = "") -> Iterator[str]:
     """A line for each cell that is there and whose path begins with ``prefix``, in path order."""
-    for text, value in keyspace.items(prefix):
-        yield msgspec.json.encode(Line(keyspace.name, text, _plain(value))).decode()
+    for text, value, until in shown_under(keyspace, prefix):
+        line = Line(keyspace.name, text, _plain(value), expiring.moment(until))
+        yield msgspec.json.encode(line).decode()
 
 
 def chunks(numbered: Iterable[tuple[int, str]]) -> Iterator[tuple[str, list[Op], int]]:
@@ -70,9 +75,15 @@ def chunks(numbered: Iterable[tuple[int, str]]) -> Iterator[tuple[str, list[Op],
 def _read(number: int, line: str) -> tuple[str, list[Op]]:
     try:
         found = msgspec.json.decode(line, type=Line)
-        return found.keyspace, _ops(path.of_text(found.path), _value(found.value))
+        ops = _ops(path.of_text(found.path), _value(found.value))
+        return found.keyspace, [*ops, *_until(ops, found.expires_at)]
     except (ValueError, TypeError, RecursionError) as error:
         raise ValueError(f"line {number}: {error}") from None
+
+
+def _until(ops: list[Op], expires_at: datetime | None) -> list[Op]:
+    """The write that lets what ``ops`` leave go again."""
+    return [make_op(op.path, "expire", expiring.given(None, expires_at)) for op in ops[:1] if expires_at]
 
 
 def _ops(cell_path: bytes, value: Any) -> list[Op]:

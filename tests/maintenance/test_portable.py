@@ -6,6 +6,7 @@ import itertools
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -144,3 +145,25 @@ def test_the_commands_carry_a_keyspace_to_another_node(tmp_path: Path) -> None:
         assert b.counter("c").value() == 6
         done = command("import", "-", "--merge", "--at", places[1], stdin=text + "wrong\n")
         assert done.returncode == 2 and "line 2" in done.stderr and b.counter("c").value() == 6
+
+
+def test_what_expires_comes_back_with_its_moment() -> None:
+    before = Keyspace(MemoryBackend())
+    moment = datetime(2100, 1, 1, tzinfo=UTC)
+    before.register("r").set("v", expires_at=moment)
+    before.mv_register("m").set("v", expires_at=moment)
+    before.set("s").add("x", expires_at=moment)
+    before.set("s").add("y")
+    before.flag("f").enable(ttl=1e-6)
+    before.map("empty").create(expires_at=moment)
+    after = loaded(lines(before))
+    assert dict(after.items()) == dict(before.items())
+    assert after.register("r").read().expires_at == after.mv_register("m").read().expires_at == moment
+    assert list(lines(after)) == list(lines(before))
+    assert sum("expires_at" in line for line in lines(before)) == 4
+
+
+def test_a_line_with_a_moment_for_what_cannot_expire_is_refused() -> None:
+    line = '{"keyspace": "default", "path": "counter:c", "value": 1, "expires_at": "2100-01-01T00:00:00Z"}'
+    with pytest.raises(ValueError, match="line 1: counter has no 'expire'"):
+        loaded([line])
