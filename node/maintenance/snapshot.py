@@ -20,7 +20,7 @@ from ..store.directory import Condition, inspect
 from ..store.keyspace import read_state
 
 STORE, NODE = "store", b"node"
-_DUPLICATES = ("changes", "groups")
+_DUPLICATES = ("changes", "groups", "expiries")
 
 
 def store_of(directory: Path) -> Path:

@@ -14,7 +14,7 @@ from typing import Any
 import lmdb
 import msgspec
 
-from gossamer.crdt import Cell, MalformedError, check_cell, path
+from gossamer.crdt import Cell, MalformedError, check_cell, expiry, path
 
 from ..errors import Damaged, DirectoryInUse, DirectoryUnusable
 from ..replication.state import State
@@ -79,6 +79,8 @@ class _Keyspace:
         self._dbs: dict[str, Any] = {
             table: snapshot.database(env, name, table) for table in ("cells", "changes", "groups", "meta")
         }
+        self._expiries = snapshot.database(env, name, "expiries")
+        """None in a directory that only earlier builds have opened, in which nothing expires."""
 
     def findings(self) -> list[Finding]:
         missing = [table for table, db in self._dbs.items() if db is None]
@@ -115,6 +117,7 @@ class _Keyspace:
                 continue
             digest += record.weight(cell_path, cell)
             yield from self._context(txn, state, cell_path, cell)
+            yield from self._moments(txn, cell_path, cell)
         yield from self._rows(txn)
         if digest % record.DIGEST_MOD != state.digest:
             yield self._finding("digest", "it is not the sum over the cells that can be read")
@@ -134,6 +137,13 @@ class _Keyspace:
             key = index.key(replica, seq)
             if not any(cursor.set_key_dup(key, flag + cell_path) for flag in (index.SINGLE, index.GROUPED)):
                 yield self._finding(_text(cell_path), f"the index of changes lacks {_dot(replica, seq)}")
+
+    def _moments(self, txn: lmdb.Transaction[bytes], cell_path: bytes, cell: Cell) -> Iterator[Finding]:
+        carried = expiry.carried_by(cell)
+        cursor = None if self._expiries is None or not carried else txn.cursor(db=self._expiries)
+        for replica, expires_at in carried:
+            if cursor is None or not cursor.set_key_dup(index.key(replica, expires_at), cell_path):
+                yield self._finding(_text(cell_path), "the index of what expires lacks it")
 
     def _rows(self, txn: lmdb.Transaction[bytes]) -> Iterator[Finding]:
         groups = txn.cursor(db=self._dbs["groups"])

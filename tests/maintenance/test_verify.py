@@ -78,6 +78,15 @@ def test_a_row_that_is_gone_or_is_none_is_found(tmp_path: Path) -> None:
     }
 
 
+def test_a_moment_that_is_not_in_its_index_is_found(tmp_path: Path) -> None:
+    with gossamer.open(tmp_path / "a") as node:
+        node.register("r").set("kept", ttl=1000)
+    assert found(tmp_path / "a") == []
+    with raw(tmp_path / "a", "default/expiries") as (txn, db):
+        txn.drop(db, delete=False)
+    assert found(tmp_path / "a") == [("default", "register:r", "the index of what expires lacks it")]
+
+
 def test_a_state_that_is_not_what_was_written_is_found(tmp_path: Path) -> None:
     filled(tmp_path / "a")
     with raw(tmp_path / "a", "default/meta") as (txn, db):
