@@ -31,7 +31,7 @@ def encode(keyspace: str, replica: bytes, place: Place, scope: Scope) -> str:
 
 def decode(cursor: str, keyspace: str, replica: bytes, scope: Scope) -> Place:
     """The place of a cursor. `ValueError` if it is not of this keyspace, `CursorExpired` if not of this replica."""
-    fields = _fields(cursor)
+    fields = parts(cursor)
     name, of, position = fields[1:4]
     if name != keyspace:
         raise ValueError(f"since: a cursor of keyspace {name!r}, not of {keyspace!r}")
@@ -49,7 +49,8 @@ def decode(cursor: str, keyspace: str, replica: bytes, scope: Scope) -> Place:
     return Place(position, fields[4])
 
 
-def _fields(cursor: str) -> list[Any]:
+def parts(cursor: str) -> list[Any]:
+    """Version, keyspace, replica, position, and within a snapshot what it has reached and follows."""
     if not isinstance(cursor, str):
         raise TypeError(f"since: a cursor, which is a str, is wanted, not {type(cursor).__name__}")
     try:

@@ -192,3 +192,24 @@ def _of_keyspaces(status: dict[str, Any]) -> Iterator[Advice]:
                 f"{keyspace['conflicts']} cells with two values under one event",
                 "some directory was copied while its node ran: find it",
             )
+        yield from _of_subscriptions(name, keyspace["feed"]["subscriptions"])
+
+
+def _of_subscriptions(keyspace: str, subscriptions: list[dict[str, Any]]) -> Iterator[Advice]:
+    for one in subscriptions:
+        about = f"subscription {one['name']}"
+        forget = f"gossamer subscriptions --keyspace {keyspace} remove {one['name']}, if nobody needs it"
+        if one["is_expired"]:
+            yield Advice(
+                "act",
+                about,
+                "the feed does not reach to where it was: changes were missed",
+                f"let its consumer begin again with a snapshot; or {forget}",
+            )
+        elif one["behind"] and not one["is_consumed"]:
+            yield Advice(
+                "look",
+                about,
+                f"{one['behind']:,} changes behind, and nobody consumes it",
+                f"start its consumer; or {forget}",
+            )

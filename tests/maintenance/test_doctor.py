@@ -107,6 +107,19 @@ def test_each_field_that_is_not_as_it_should_be_has_an_advice(tmp_path: Path) ->
     assert "NotReady" in graded(changed(status, ready=False), "look")["keyspace default"].what
 
 
+def test_a_subscription_that_nobody_consumes_or_that_has_expired_has_an_advice(tmp_path: Path) -> None:
+    with gossamer.open(tmp_path / "a", name="a") as node:
+        with node.subscription("mailer", timeout=0):
+            pass
+        assert "subscription mailer" not in graded(doctor.of_status(node.status()), "look")
+        node.counter("c").add(1)
+        status = node.status()
+    assert "1 changes behind" in graded(doctor.of_status(status), "look")["subscription mailer"].what
+    feed = status["keyspaces"]["default"]["feed"]
+    feed["subscriptions"][0]["is_expired"] = True
+    assert "snapshot" in graded(changed(status, feed=feed), "act")["subscription mailer"].todo
+
+
 def test_the_command(tmp_path: Path) -> None:
     filled(tmp_path / "a")
     done = gossamer_command("doctor", tmp_path / "a")

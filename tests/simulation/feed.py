@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from gossamer.errors import Closed, CursorExpired, NotReady
-from gossamer.feed import Change, Subscription, Watch
+from gossamer.feed import Change, Subscription, Watch, cursor
 from gossamer.feed.upkeep import Retention
 from gossamer.simulation import SimulatedNode
 from gossamer.store import feedpage
@@ -185,7 +185,8 @@ class FeedSchedule(Schedule):
         try:
             follower.follow(self.outcome)
         except CursorExpired:  # so many changes in one commit, or it was down
-            self._has_expired(node)
+            assert follower.watch is not None
+            self._has_expired(node, follower.watch.cursor)
             follower.watch = None
 
     def follow(self) -> None:
@@ -201,7 +202,7 @@ class FeedSchedule(Schedule):
             try:
                 return lazy.follow(limit, self.outcome)
             except CursorExpired:
-                self._has_expired(lazy.node)
+                self._has_expired(lazy.node, lazy.cursor if lazy.watch is None else lazy.watch.cursor)
                 lazy.begin_again()
 
     def serve(self) -> None:
@@ -216,7 +217,10 @@ class FeedSchedule(Schedule):
         try:
             subscriber.follow(self.rng, self.outcome)
         except CursorExpired:
-            self._has_expired(subscriber.node)
+            assert subscriber.subscription is not None
+            stream = subscriber.subscription._stream
+            assert stream is not None
+            self._has_expired(subscriber.node, stream.tray.cursor(stream.source))
             subscriber.begin_again()
             subscriber.follow(self.rng, self.outcome)
 
@@ -264,11 +268,14 @@ class FeedSchedule(Schedule):
             return False
         return True
 
-    def _has_expired(self, node: SimulatedNode) -> None:
-        """It is said only where it may be: something was trimmed, or the node has taken another id."""
-        state = node.core.store.feed(KEYSPACE)
-        trimmed = state.first > 2
-        assert trimmed or node.core.engine.old_ids, f"{node}: a cursor expired, and nothing was trimmed"
+    def _has_expired(self, node: SimulatedNode, at: str | None) -> None:
+        """It is said only where it may be: what comes next was trimmed, or the node has taken another id."""
+        assert at is not None
+        _, _, replica, position = cursor.parts(at)[:4]
+        first = node.core.store.feed(KEYSPACE).first
+        assert replica != node.core.replica or position + 1 < first, (
+            f"{node}: {position} expired, {first} is here"
+        )
         self.outcome.count("expired")
 
     def check_end(self) -> None:
