@@ -168,4 +168,4 @@ class Knowledge:
 
 
 def _since(age: float) -> str:
-    return "was never heard" if age == math.inf else f"was last up to date with {age:.1f} s ago"
+    return "never answered" if age == math.inf else f"was last caught up with {age:.1f} s ago"

@@ -174,7 +174,7 @@ def test_reads_are_as_fresh_as_was_asked_and_fail_once_a_member_is_away(
     place.wait_fresh(0.5, DEADLINE_S)
     a.close()
     with pytest.raises(
-        TooStale, match=r"keyspace 'default': older than 0.05 s, it may be: a was last up to date"
+        TooStale, match=r"keyspace 'default': older than 0.05 s, it may be: a was last caught up with"
     ):
         while True:
             place.wait_fresh(0.05, 0.01)
