@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import gossamer
 from gossamer import Conflict, VersionMismatch
-from gossamer.crdt import Dead, Entry, path, register_lww, values
-from gossamer.crdt.cell import Cell
+from gossamer.crdt import Cell, Dead, Entry, path, register_lww, values
 from gossamer.handles import Keyspace
+from gossamer.handles.conflicts import conflict
 from gossamer.memory import MemoryBackend
 from gossamer.simulation import SimulatedNode
 from gossamer.store import Store
@@ -135,7 +136,6 @@ def test_between_equal_stamps_the_rule_is_the_replica_id(tmp_path: Path) -> None
     store.host("default")
     with store.transaction() as drafts:
         drafts("default").put(PRICE, Cell((_entry(A, 1, stamp=7), _entry(B, 2, stamp=7))))
-    from gossamer.handles.conflicts import conflict
 
     ((number, record),) = store.notes("default", None, 9)
     assert conflict("default", number, record).rule == "replica"
@@ -240,7 +240,6 @@ def test_a_conflict_of_another_node_or_keyspace_is_refused(cluster: Cluster) -> 
     (found,) = a.conflicts()
     cluster.partition(*[[node] for node in cluster.nodes])
     other = collide(cluster, 5, 6, name="other")[0].conflicts("register:other")[0]
-    import msgspec
 
     for wrong in (
         msgspec.structs.replace(other, id=found.id),
@@ -267,6 +266,23 @@ def test_the_oldest_notes_make_room(tmp_path: Path) -> None:
     again = Store(tmp_path, sync=False)
     assert again.tally("k").last == 10
     again.close()
+
+
+def test_what_was_beaten_before_is_not_noted_again_once_its_note_is_gone(tmp_path: Path) -> None:
+    store = Store(tmp_path, sync=False)
+    store.bound_ledgers(Bounds(records=1))
+    store.host("k")
+    other = path.of_text("register:other")
+    low, mid, high = _entry(A, 1), _entry(B, 2), _entry(C, 3)
+    for cell_path, cell in (
+        (PRICE, Cell((low, mid))),
+        (other, Cell((low, mid))),  # its note takes the place of the first one
+        (PRICE, Cell((low, mid, high))),  # mid is beaten now, low was before
+    ):
+        with store.transaction() as drafts:
+            drafts("k").put(cell_path, cell)
+    assert store.tally("k").last == 3
+    store.close()
 
 
 def test_large_values_are_bounded_by_their_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from gossamer import Document, Map, Register, ResolverFailed, VersionMismatch, field
+from gossamer.crdt import Cell, Dead, Entry, path, values
 from gossamer.handles import Keyspace, Reading
+from gossamer.handles.resolvers import Resolvers
 from gossamer.memory import MemoryBackend
 from gossamer.testing import Cluster
 
@@ -83,6 +85,15 @@ def test_it_is_given_the_siblings_and_changes_nothing(space: Keyspace) -> None:
     assert [s.value for s in price.siblings()] == [2, 1]
     assert (read.version, read.context, read.updated_at) == (plain.version, plain.context, plain.updated_at)
     assert space.map("m").value() == {"price": 2}  # the prefix is another
+
+
+def test_dead_context_which_nodes_may_have_collected_is_not_told() -> None:
+    given: list[Reading] = []
+    resolvers = Resolvers()
+    resolvers.set("k", "", lambda readings: given.extend(readings))
+    live = tuple(Entry(replica, 1, bytes(8) + values.encode(1)) for replica in (b"replicaA", b"replicaB"))
+    resolvers.cell("k", path.of_text("register:r"), Cell(live, (Dead(b"replicaC", 7),)))
+    assert [reading.context for reading in given] == [{b"replicaA": 1, b"replicaB": 1}] * 2
 
 
 def test_the_longest_prefix_counts_and_none_takes_away(space: Keyspace) -> None:
