@@ -69,7 +69,7 @@ class Cell(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=T
     dead: tuple[Dead, ...] = ()
 
     @property
-    def is_conflicted(self) -> bool:
+    def is_quarantined(self) -> bool:
         """Two payloads were found under one dot."""
         for entry in self.live:  # a loop, as every read asks this
             if entry.others:

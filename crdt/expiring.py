@@ -68,7 +68,7 @@ class Switch(Expiring):
 
     def expire(self, cell: Cell, event: Event, args: Args) -> Cell:
         """Say *on* anew, until another moment, if it is on."""
-        is_on = not cell.is_conflicted and self.is_on(self.at(cell, event.now))
+        is_on = not cell.is_quarantined and self.is_on(self.at(cell, event.now))
         return turn_on(cell, event, args) if is_on else cell
 
     def persist(self, cell: Cell, event: Event, args: Args) -> Cell:

@@ -101,7 +101,7 @@ def _payload(superseded: Iterable[Entry], event: Event, value: bytes, expires_at
 def _expire(cell: Cell, event: Event, args: Args) -> Cell:
     """The value that stands, and its stamp, until another moment: a concurrent ``set`` of a new value beats it."""
     standing = winner(cell)
-    if standing is None or cell.is_conflicted or expiry.is_over(standing, event.now):
+    if standing is None or cell.is_quarantined or expiry.is_over(standing, event.now):
         return cell
     own = expiry.plain(standing.payload)
     return assign(cell, event, expiry.until(own, expiry.settle(expiry.given(args, 0), event.now)))

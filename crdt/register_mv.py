@@ -48,7 +48,7 @@ def _resolve(cell: Cell, event: Event, args: Args) -> Cell:
 
 def _expire(cell: Cell, event: Event, args: Args) -> Cell:
     """One entry with every value that stands, until another moment."""
-    items = [] if cell.is_conflicted else encoded_values(expiry.without_expired(cell, event.now))
+    items = [] if cell.is_quarantined else encoded_values(expiry.without_expired(cell, event.now))
     if not items:
         return cell
     return assign(cell, event, _payload(items, expiry.settle(expiry.given(args, 0), event.now)))

@@ -12,7 +12,7 @@ from .expiring import Switch, turn_on
 
 
 def _remove(cell: Cell, event: Event, _args: Args) -> Cell:
-    is_known = cell.is_conflicted or any(entry.payload != OFF for entry in cell.live)
+    is_known = cell.is_quarantined or any(entry.payload != OFF for entry in cell.live)
     return assign(cell, event, OFF) if is_known else cell
 
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from .documents import Document, MapOf, field
 from .errors import (
     Closed,
-    Conflicted,
     CursorExpired,
     Damaged,
     Denied,
@@ -28,6 +27,7 @@ from .errors import (
     ListenError,
     NotReady,
     OutcomeUnknown,
+    Quarantined,
     Refused,
     RemoteError,
     ResolverFailed,
@@ -72,7 +72,6 @@ __all__ = [
     "Change",
     "Closed",
     "Conflict",
-    "Conflicted",
     "Counter",
     "CursorExpired",
     "Damaged",
@@ -98,6 +97,7 @@ __all__ = [
     "Node",
     "NotReady",
     "OutcomeUnknown",
+    "Quarantined",
     "Refused",
     "Register",
     "RemoteError",

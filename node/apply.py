@@ -24,7 +24,7 @@ def expand(ops: Sequence[Op], scan: Scan, load: Load, event: Event) -> dict[byte
     ``load`` gives the cell at a path, ``scan`` the cells under a prefix in path order; only `RANGES` scan.
     `LimitExceeded` for more than an event may hold; `TypeError` or `ValueError` for a write that its cell
     refuses; `VersionMismatch` for a cell that is not as expected; `InsufficientRights` for a bounded counter's. A
-    conflicted cell may be written: the writes of one replica supersede both rivals.
+    quarantined cell may be written: the writes of one replica supersede both rivals.
     """
     if len(ops) == 1 and ops[0].method not in RANGES:
         op = ops[0]
@@ -42,7 +42,7 @@ def write(op: Op, cell: Cell, event: Event) -> Cell:
     if op.method == EXPECT:
         return _as_expected(op, cell, cell_type, event.now)
     if op.method == SWEEP:  # where two payloads have one dot, until somebody has looked at it
-        return cell if cell.is_conflicted else cell_type.sweep(cell, event, op.args[0])
+        return cell if cell.is_quarantined else cell_type.sweep(cell, event, op.args[0])
     try:
         return cell_type.write(cell, op.method, op.args, event)
     except UnseenError:
@@ -69,7 +69,7 @@ def shows(cell_path: bytes, cell: Cell) -> bool:
     if not cell.live:
         return False
     cell_type = type_at(cell_path)
-    if cell_type is None or cell.is_conflicted:
+    if cell_type is None or cell.is_quarantined:
         return not cell.says_nothing
     return cell_type.present(cell)
 
@@ -92,9 +92,9 @@ def each(op: Op, cell_path: bytes, cell: Cell, event: Event) -> Cell:
 
 
 def current(cell_path: bytes, cell: Cell, now: int) -> Cell:
-    """The cell as a reader at ``now`` sees it: without what has expired. A conflicted one as it is."""
+    """The cell as a reader at ``now`` sees it: without what has expired. A quarantined one as it is."""
     cell_type = type_at(cell_path)
-    return cell if cell_type is None or cell.is_conflicted else cell_type.at(cell, now)
+    return cell if cell_type is None or cell.is_quarantined else cell_type.at(cell, now)
 
 
 def clear(cell_path: bytes, cell: Cell, event: Event) -> Cell:

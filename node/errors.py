@@ -18,7 +18,7 @@
     │   ├── SubscriptionInUse     somebody else follows under this name now
     │   ├── WaitTimeout           what was waited for did not come in time (a TimeoutError as well)
     │   ├── TooStale              its state may be older than the reader allows
-    │   └── Conflicted            two payloads under one dot: some identity was used twice
+    │   └── Quarantined           two payloads under one dot: some identity was used twice
     ├── ResolverFailed            a resolver raised, or returned what is no value: nothing is read
     ├── DocumentError             a typed document, and what is given to it or stored in it, do not agree
     │   ├── InvalidValue          a value that its field does not take: nothing was written (a ValueError as well)
@@ -111,7 +111,7 @@ class TooStale(StateError):
     """The node's state may be older than the reader allows: a member has not been heard for that long."""
 
 
-class Conflicted(StateError):
+class Quarantined(StateError):
     """Two payloads were found under one dot, so some replica id was used twice. ``values`` has both."""
 
     def __init__(self, message: str, values: tuple[object, ...] = ()) -> None:

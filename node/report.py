@@ -83,7 +83,7 @@ def keyspace(replica: Replica, name: str, now: float) -> dict[str, Any]:
         "ready": not (state.bootstrap and state.bootstrap.is_first and not state.is_whole),
         "catching_up": not state.is_whole or _is_behind(replica, name),
         "digest_mismatches": engine.mismatches.get(name, 0),
-        "conflicts": engine.conflicts.get(name, 0),
+        "quarantined": engine.quarantined.get(name, 0),
         "feed": feed(replica, name),
         "beaten": replica.store.tally(name).last,
         "held_back_by": [i.hex() for i in stability.held_back_by(state, ids)],

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 import click
 
-from ..errors import Conflicted, Damaged, GossamerError, OutcomeUnknown, Unreachable
+from ..errors import Damaged, GossamerError, OutcomeUnknown, Quarantined, Unreachable
 
 FAILED, USAGE, NOT_FOUND, UNREACHABLE, DAMAGED = 1, 2, 3, 4, 5
 
@@ -26,7 +26,7 @@ _CODES: list[tuple[type[GossamerError], int]] = [
     (Unreachable, UNREACHABLE),
     (OutcomeUnknown, UNREACHABLE),
     (Damaged, DAMAGED),
-    (Conflicted, DAMAGED),
+    (Quarantined, DAMAGED),
 ]
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 from gossamer.crdt import EMPTY, Cell, Dot, codec, path, type_at
 
 from ..apply import shows
-from ..errors import Conflicted, Damaged, GossamerError, ResolverFailed
+from ..errors import Damaged, GossamerError, Quarantined, ResolverFailed
 from ..handles.reading import readable
 from ..handles.resolvers import Resolvers
 from ..store import record
@@ -37,7 +37,7 @@ def shown(cell_path: bytes, cell: Cell, source: Source) -> Shown:
     try:
         seen = source.resolvers.cell(source.keyspace, cell_path, readable(cell_path, cell))
         value = None if cell_type is None else cell_type.value(seen)
-    except (Conflicted, ResolverFailed) as error:
+    except (Quarantined, ResolverFailed) as error:
         return Shown(True, None, error)
     return Shown(shows(cell_path, cell), value)
 
@@ -78,7 +78,7 @@ class Change:
     cursor: str
     """``watch(since=change.cursor)`` goes on after this change."""
     error: GossamerError | None = None
-    """`Conflicted`, `ResolverFailed` or `Damaged`: the cell cannot be read."""
+    """`Quarantined`, `ResolverFailed` or `Damaged`: the cell cannot be read."""
     place: Place = field(repr=False, compare=False)
     subscription: Acknowledging | None = field(default=None, repr=False, compare=False)
 

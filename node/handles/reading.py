@@ -12,7 +12,7 @@ from gossamer.crdt import Cell, CellType, Dot, Entry, expiry, path, type_at, vec
 
 from ..apply import current
 from ..backend import Backend
-from ..errors import Conflicted
+from ..errors import Quarantined
 from .expiring import moment
 from .typed import T
 
@@ -57,7 +57,7 @@ def seen(cell: Cell) -> dict[bytes, int]:
 
 
 def read(cell_path: bytes, cell: Cell, backend: Backend) -> Cell:
-    """The cell as it is read now, without what has expired. `Conflicted` if two payloads have one dot."""
+    """The cell as it is read now, without what has expired. `Quarantined` if two payloads have one dot."""
     if expiry.is_plain(cell):
         return cell
     return current(cell_path, readable(cell_path, cell), backend.now())
@@ -74,17 +74,17 @@ def visible(cells: Iterable[tuple[bytes, Cell]], backend: Backend) -> Iterator[t
 
 
 def readable(cell_path: bytes, cell: Cell) -> Cell:
-    """The cell itself; `Conflicted`, with the rival values, if two payloads were found under one dot.
+    """The cell itself; `Quarantined`, with the rival values, if two payloads were found under one dot.
 
     A type that can read rivals itself is left to do so.
     """
-    if not cell.is_conflicted:
+    if not cell.is_quarantined:
         return cell
     cell_type = type_at(cell_path)
     if cell_type is not None and cell_type.reads_rivals:
         return cell
     rivals = tuple(_rivals(cell_type, cell))
-    raise Conflicted(
+    raise Quarantined(
         f"{path.to_text(cell_path)}: two values under one dot, so a replica id was used twice: "
         f"{', '.join(map(repr, rivals))}. Setting, resetting or removing it settles it",
         rivals,

@@ -41,7 +41,7 @@ class Resolvers:
         if len(cell.live) < 2 or not self._of:
             return cell
         resolve = self._resolver(keyspace, cell_path)
-        return cell if resolve is None or cell.is_conflicted else _resolved(cell_path, cell, resolve)
+        return cell if resolve is None or cell.is_quarantined else _resolved(cell_path, cell, resolve)
 
     def cells(self, keyspace: str, cells: Iterable[tuple[bytes, Cell]]) -> Iterator[tuple[bytes, Cell]]:
         """`cell` of each."""

@@ -20,7 +20,7 @@ KINDS = {"add-wins": "set", "remove-wins": "set_rw"}
 
 
 def elements(cells: Iterable[tuple[bytes, Cell]]) -> Iterator[Any]:
-    """The elements that are in, of the `visible` cells of one set. `Conflicted` for a cell with two payloads."""
+    """The elements that are in, of the `visible` cells of one set. `Quarantined` for a cell with two payloads."""
     for cell_path, cell in cells:
         if _is_in(cell_path, cell):
             yield path.decode(cell_path)[-1][1]

@@ -185,11 +185,11 @@ def _of_keyspaces(status: dict[str, Any]) -> Iterator[Advice]:
                 f"{keyspace['digest_mismatches']} digest mismatches; they are repaired by themselves",
                 "please report it",
             )
-        if keyspace["conflicts"]:
+        if keyspace["quarantined"]:
             yield Advice(
                 "act",
                 about,
-                f"{keyspace['conflicts']} cells with two values under one event",
+                f"{keyspace['quarantined']} cells with two values under one event",
                 "some directory was copied while its node ran: find it",
             )
         yield from _of_subscriptions(name, keyspace["feed"]["subscriptions"])

@@ -190,7 +190,7 @@ def apply(
     that we have, and our digests differ, so what one of us lacks was not removed but lost. ``is_part``: of a staged
     batch, which proves nothing by itself; the claim that comes with the last part says it all.
     """
-    conflicted: list[bytes] = []
+    quarantined: list[bytes] = []
     state = draft.state
     before = state.delivered.copy()
     groups = {dot: paths for dot, paths in content.groups.items() if dot not in before}
@@ -198,14 +198,14 @@ def apply(
         _clear_absent(draft, content, complete)
     for cell_path, incoming in content.cells.items():
         local = draft.cell(cell_path)
-        was_conflicted = local.is_conflicted
+        was_quarantined = local.is_quarantined
         if not is_repair:
             incoming = cells.arriving(incoming, local, before.has)
             if complete is not None and complete.contains(cell_path):
                 local = cells.complete(local, incoming, complete.vector.has)
         merged = settled(draft, cells.join(local, incoming))
-        if merged.is_conflicted and not was_conflicted:
-            conflicted.append(cell_path)
+        if merged.is_quarantined and not was_quarantined:
+            quarantined.append(cell_path)
         draft.put(cell_path, merged, groups)
         for dot in () if is_part else shown(incoming):
             if dot not in groups and not (complete is not None and dot in complete.horizon):
@@ -215,7 +215,7 @@ def apply(
         if not is_part:
             state.delivered.add(*dot)
     draft.touch()
-    return conflicted
+    return quarantined
 
 
 def shown(cell: Cell) -> Iterable[Dot]:

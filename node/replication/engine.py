@@ -82,7 +82,7 @@ class Engine:
         """Keyspace -> how often equal vectors had unequal digests."""
         self.damaged: set[str] = set()
         """What was found damaged in our own store while sending or collecting."""
-        self.conflicts: dict[str, int] = {}
+        self.quarantined: dict[str, int] = {}
         """Keyspace -> in how many cells two payloads were found under one dot."""
         self.alarms: list[str] = []
         """What an operator should be told, since it was last taken; the engine does not log."""

@@ -189,11 +189,11 @@ class Receiver:
         if message.staged is None or claim is not None:
             is_part = message.staged is not None
             try:
-                conflicted = batch.apply(draft, content, complete, is_repair=is_repair, is_part=is_part)
+                quarantined = batch.apply(draft, content, complete, is_repair=is_repair, is_part=is_part)
             except Damaged:  # a cell that the sender does not have; nothing was put yet
                 draft.state.bootstrap, draft.state.debt = kept
                 raise
-            self._note_conflicts(shared.name, conflicted)
+            self._note_quarantined(shared.name, quarantined)
         if complete is not None:
             claim = self._advance_full(draft, message, complete)
             shared.is_repairing = shared.is_repairing and claim is None
@@ -219,7 +219,7 @@ class Receiver:
             assert isinstance(part, Batch), "what is staged was checked"
             ids = replica_ids(link.peer, self._engine.identity.replica, part.replicas)
             held = batch.unpack(part, ids)
-            self._note_conflicts(shared.name, batch.apply(draft, held, is_part=True))
+            self._note_quarantined(shared.name, batch.apply(draft, held, is_part=True))
             draft.spill()
         draft.unstage(key)
         shared.staged = 0
@@ -232,9 +232,9 @@ class Receiver:
         if len(mine) + len(others) > most and len({*mine, *others}) > most:
             raise ProtocolError(f"gained: more than {most} replicas with those known here")
 
-    def _note_conflicts(self, keyspace: str, cell_paths: list[bytes]) -> None:
+    def _note_quarantined(self, keyspace: str, cell_paths: list[bytes]) -> None:
         for cell_path in cell_paths:
-            self._engine.conflicts[keyspace] = self._engine.conflicts.get(keyspace, 0) + 1
+            self._engine.quarantined[keyspace] = self._engine.quarantined.get(keyspace, 0) + 1
             self._engine.alarm(
                 f"keyspace {keyspace!r}: two payloads under one dot in {path.to_text(cell_path)}, so a replica id "
                 "was used twice; reads of it fail until it is written"

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import gossamer
-from gossamer import Closed, Conflicted, CursorExpired, Damaged, Node, NotReady, StoreFailed
+from gossamer import Closed, CursorExpired, Damaged, Node, NotReady, Quarantined, StoreFailed
 from gossamer.crdt import Cell, Entry, path
 from gossamer.feed import Change
 from gossamer.limits import FEED_PAGE_CHANGES
@@ -167,15 +167,15 @@ def test_one_who_falls_behind_what_is_kept_is_told(tmp_path: Path) -> None:
         assert told(lenient) == [("counter:c", 0, 5)]
 
 
-def test_a_conflicted_cell_is_a_change_with_an_error(node: Node) -> None:
+def test_a_quarantined_cell_is_a_change_with_an_error(node: Node) -> None:
     watch = node.watch(timeout=0)
     cell = Cell((Entry(b"replicaQ", 1, bytes(8) + b"\x01", 0, (bytes(8) + b"\x02",)),))
     core: Any = node.backend.core
     node.backend.writer.submit(lambda: _put(core, path.of_text("register:r"), cell)).result()
     node.counter("c").add(1)
-    conflicted, fine = watch
-    assert isinstance(conflicted.error, Conflicted)
-    assert (conflicted.path, conflicted.new, conflicted.is_there) == ("register:r", None, True)
+    quarantined, fine = watch
+    assert isinstance(quarantined.error, Quarantined)
+    assert (quarantined.path, quarantined.new, quarantined.is_there) == ("register:r", None, True)
     assert (fine.path, fine.error) == ("counter:c", None)
     node.register("r").set(3)
     (settled,) = watch

@@ -102,7 +102,7 @@ def test_each_field_that_is_not_as_it_should_be_has_an_advice(tmp_path: Path) ->
     assert graded(changed(status, damaged=["cell register:r"]), "act")["store"].what == "cell register:r"
     assert "remove b" in graded(changed(status, members=away), "look")["members"].todo
     assert graded(changed(status, members=away), "act")["members"].what.startswith("not one")
-    assert "copied" in graded(changed(status, conflicts=2), "act")["keyspace default"].todo
+    assert "copied" in graded(changed(status, quarantined=2), "act")["keyspace default"].todo
     assert "report" in graded(changed(status, digest_mismatches=1), "act")["keyspace default"].todo
     assert "NotReady" in graded(changed(status, ready=False), "look")["keyspace default"].what
 

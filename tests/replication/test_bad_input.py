@@ -285,7 +285,7 @@ def test_it_is_refused_whole_and_harms_nobody(name: str) -> None:
         struck.turn(Tick(), Received(HONEST_LINK, struck.honest_word(2)))
         assert struck.acks(HONEST_LINK) == 2, "the honest link goes on"
         assert struck.closed == {}
-        assert struck.replica.engine.conflicts == {}
+        assert struck.replica.engine.quarantined == {}
 
 
 def test_the_good_forms_of_these_messages_are_taken() -> None:

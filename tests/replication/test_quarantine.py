@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from gossamer.crdt import Cell, Entry, path
-from gossamer.errors import Conflicted
+from gossamer.errors import Quarantined
 from gossamer.simulation import SimulatedNode
 from gossamer.store import record
 from gossamer.testing import Cluster
@@ -83,10 +83,10 @@ def test_b8_two_payloads_of_one_dot_are_shown_on_every_node_until_one_writes(
     with Cluster(3, seed=11) as cluster:
         write_twice_under_one_dot(cluster, first, second)
         for node in cluster.nodes:
-            with pytest.raises(Conflicted) as raised:
+            with pytest.raises(Quarantined) as raised:
                 read(node)
             assert set(raised.value.values) == set(rivals)
-            assert node.status()["keyspaces"]["default"]["conflicts"] == 1
+            assert node.status()["keyspaces"]["default"]["quarantined"] == 1
             assert node.status()["keyspaces"]["default"]["digest_mismatches"] > 0
         assert len({n.core.state("default").digest for n in cluster.nodes}) == 1
         assert "two payloads under one dot" in caplog.text and "unequal digests" in caplog.text
@@ -161,7 +161,7 @@ def test_a_changed_value_with_a_right_checksum_is_quarantined() -> None:
         )
         cluster.advance(60)
         for node in cluster.nodes:
-            with pytest.raises(Conflicted) as raised:
+            with pytest.raises(Quarantined) as raised:
                 node.register("x").get()
             assert set(raised.value.values) == {"right", "wrong"}
         c.register("x").set("settled")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gossamer.errors import Conflicted
+from gossamer.errors import Quarantined
 from gossamer.handles import Keyspace
 from gossamer.memory import MemoryBackend
 
@@ -66,17 +66,17 @@ def test_a_read_raises_until_a_write_settles_it(
     first: Do, second: Do, read: Do, settle: Do, rivals: tuple[Any, ...]
 ) -> None:
     space = clones(first, second)
-    with pytest.raises(Conflicted, match=":x: two values under one dot") as caught:
+    with pytest.raises(Quarantined, match=":x: two values under one dot") as caught:
         read(space)
     assert sorted(map(repr, caught.value.values)) == sorted(map(repr, rivals))
-    with pytest.raises(Conflicted):
+    with pytest.raises(Quarantined):
         dict(space.items())
     assert len(list(space.keys())) == 1
     settle(space)
     read(space)
 
 
-def conflicted_element() -> Keyspace:
+def quarantined_element() -> Keyspace:
     def remove(space: Keyspace) -> None:
         with space.transaction() as tx:
             tx.set("s", "remove-wins").add("x")
@@ -85,8 +85,8 @@ def conflicted_element() -> Keyspace:
     return clones(lambda s: s.set("s", "remove-wins").add("x"), remove)
 
 
-def test_an_element_can_be_conflicted_and_settled_either_way() -> None:
-    space = conflicted_element()
+def test_an_element_can_be_quarantined_and_settled_either_way() -> None:
+    space = quarantined_element()
     members = space.set("s", "remove-wins")
     calls: list[Callable[[], object]] = [
         lambda: "x" in members,
@@ -96,22 +96,22 @@ def test_an_element_can_be_conflicted_and_settled_either_way() -> None:
         lambda: asyncio.run(members.avalue()),
     ]
     for call in calls:
-        with pytest.raises(Conflicted):
+        with pytest.raises(Quarantined):
             call()
     members.remove("x")
     assert "x" not in members
-    other = conflicted_element().set("s", "remove-wins")
+    other = quarantined_element().set("s", "remove-wins")
     other.clear()
     assert len(other) == 0
 
 
-def test_a_map_with_a_conflicted_cell_raises_and_can_be_removed() -> None:
+def test_a_map_with_a_quarantined_cell_raises_and_can_be_removed() -> None:
     space = clones(lambda s: s.map("m").register("x").set("a"), lambda s: s.map("m").register("x").set("b"))
     for read in (space.map("m").value, lambda: list(space.map("m").items())):
-        with pytest.raises(Conflicted):
+        with pytest.raises(Quarantined):
             read()
     assert space.map("m").keys() == ["x"]
-    with space.transaction() as tx, pytest.raises(Conflicted):
+    with space.transaction() as tx, pytest.raises(Quarantined):
         tx.map("m").value()
     space.map("m").clear()
     assert space.map("m").value() == {}
