@@ -306,9 +306,18 @@ class Engine:
                 )
 
     def _waits_for_registry(self, link: Link, state: State) -> bool:
-        """Whether the peer knows more of the members than we do: what it would refuse, and why, may be in there."""
+        """Whether the peer knows more of the members than we do: what it would refuse, and why, may be in there.
+
+        Or whether it is being sent the registry in parts: what it refuses for want of the last one ends the link, and
+        with it go the others.
+        """
         shared = link.shared[SYSTEM]
-        return shared.theirs is None or (shared.their_whole and not state.delivered.covers(shared.theirs))
+        is_in_parts = shared.exchange is not None and shared.exchange.is_staged
+        return (
+            shared.theirs is None
+            or (shared.their_whole and not state.delivered.covers(shared.theirs))
+            or is_in_parts
+        )
 
     def _open(self, link: Link, name: str, view: View) -> Open:
         state = view.state

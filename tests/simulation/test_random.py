@@ -49,6 +49,10 @@ ONCE_FAILED_OF_A_KIND: dict[tuple[str, int], str] = {
         "feed",
         1535,
     ): "a cell that came in one part of a batch and went in the next was told as a change from nothing to nothing",
+    (
+        "expiry",
+        1322,
+    ): "a registry in staged parts never got through: data refused for want of its last part ended the link",
 }
 """(kind, seed) -> what it was."""
 
