@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from . import values
 from .cell import Cell, Dot, Entry, Event, supersede
 from .errors import MalformedError
+from .verdict import Verdict, together
 
 Args = tuple[Any, ...]
 Write = Callable[[Cell, Event, Args], Cell]
@@ -62,6 +63,10 @@ class CellType:
     def present(self, cell: Cell) -> bool:
         """Whether the cell shows in ``keys()``, ``items()`` and a map's value."""
         return not cell.says_nothing
+
+    def verdict(self, cell: Cell) -> Verdict:
+        """Why `value` is what it is: the entries that it comes from, and the rule that decided."""
+        return together(cell, "what the type makes")
 
     def version(self, cell: Cell) -> Any:
         """What stands in the cell, as dots: another after each write that a reader could notice."""

@@ -27,6 +27,7 @@ from .celltype import Args, CellType, Write, whole
 from .errors import MalformedError, RightsError
 from .values import PAYLOAD_BYTES_MAX
 from .vector import REPLICA_BYTES
+from .verdict import Verdict, together
 
 AMOUNT_MAX = 2**63 - 1
 """The most that one write mints, spends or transfers. Sums may be of any size."""
@@ -158,6 +159,9 @@ class CounterBounded(CellType):
         if not isinstance(args[0], bytes) or len(args[0]) != REPLICA_BYTES:
             raise ValueError(f"to: {args[0]!r} is no replica id")
         return args[0], amount(args[1])
+
+    def verdict(self, cell: Cell) -> Verdict:
+        return together(cell, "the sum", ": what each has minted, less what it has spent")
 
     def value(self, cell: Cell) -> int:
         return max(0, total(cell))

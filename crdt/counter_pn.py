@@ -15,6 +15,7 @@ from .cell import Cell, Event, accumulate, own_entry
 from .celltype import Args, CellType, Write, remove, whole
 from .errors import MalformedError
 from .values import VALUE_BYTES_MAX
+from .verdict import Verdict, together
 
 AMOUNT_BITS_MAX = 8 * VALUE_BYTES_MAX
 
@@ -51,6 +52,9 @@ class CounterPN(CellType):
         if whole("n", args[0]).bit_length() > AMOUNT_BITS_MAX:
             raise ValueError(f"n: an int of more than {AMOUNT_BITS_MAX} bits")
         return args
+
+    def verdict(self, cell: Cell) -> Verdict:
+        return together(cell, "the sum", ", less what resets have seen")
 
     def value(self, cell: Cell) -> int:
         total = sum(number(entry.payload) for entry in cell.live)

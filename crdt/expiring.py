@@ -13,6 +13,7 @@ from . import expiry
 from .cell import Cell, Entry, Event, assign, withdraw
 from .celltype import ON, Args, CellType, Write, on_or_off, remove
 from .errors import MalformedError
+from .verdict import Verdict, switch
 
 
 class Expiring(CellType):
@@ -61,6 +62,12 @@ class Switch(Expiring):
         on_or_off(self.kind, own)
         if own != payload and own != ON:
             raise MalformedError(f"{self.kind}: an *off* does not expire")
+
+    on_wins = True
+    """Which of a concurrent *on* and *off* counts."""
+
+    def verdict(self, cell: Cell) -> Verdict:
+        return switch(cell, self.is_on(cell), self.on_wins)
 
     def is_on(self, cell: Cell) -> bool:
         """Whether it is on, or in, or there."""

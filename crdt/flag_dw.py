@@ -17,6 +17,7 @@ def _disable(cell: Cell, event: Event, _args: Args) -> Cell:
 class FlagDW(Switch):
     kind = "flag_dw"
     adds = "enable"
+    on_wins = False
 
     def __init__(self) -> None:
         super().__init__(enable=turn_on, disable=_disable)

@@ -16,6 +16,7 @@ from . import values
 from .cell import Cell, Event, accumulate, own_entry
 from .celltype import Args, CellType, Write, one_value, remove
 from .errors import MalformedError
+from .verdict import Verdict, count, verdict
 
 _RANKS = {int: 0, float: 0, str: 1, bytes: 2, list: 3}
 
@@ -75,6 +76,14 @@ class RegisterExtreme(CellType):
         prepared = one_value(self.kind, method, args)
         _orderable(args[0])
         return prepared
+
+    def verdict(self, cell: Cell) -> Verdict:
+        best = [self._pick(cell.live, key=lambda entry: order(entry.payload))] if cell.live else []
+        word = "highest" if self._pick is max else "lowest"
+        return verdict(
+            best,
+            f"the {word} of {count(cell)}, each the {word} that its replica has set since it was removed",
+        )
 
     def value(self, cell: Cell) -> Any:
         if not cell.live:

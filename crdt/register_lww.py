@@ -21,6 +21,7 @@ from .cell import Cell, Dot, Entry, Event, assign, own_entry, without
 from .celltype import Args, Write, context, dot, one_value, remove
 from .errors import MalformedError, UnseenError
 from .expiring import Expiring
+from .verdict import ALONE, Verdict, verdict
 
 STAMP_BYTES = 8
 STAMP_MAX = 2**62
@@ -147,6 +148,18 @@ class RegisterLWW(Expiring):
     def sweep(self, cell: Cell, event: Event, is_due: Callable[[Entry], bool]) -> Cell:
         highest = max((rank(entry) for entry in cell.live if is_due(entry)), default=None)
         return super().sweep(cell, event, lambda entry: highest is not None and rank(entry) <= highest)
+
+    def verdict(self, cell: Cell) -> Verdict:
+        if len(cell.live) < 2:
+            return verdict(cell.live, ALONE)
+        first, second = ranked(cell)[:2]
+        if stamp_of(first) != stamp_of(second):
+            rule = f"the highest stamp of {len(cell.live)} concurrent writes"
+        elif rank(first)[1] != rank(second)[1]:
+            rule = "equal stamps: of concurrent writes the one that holds longest"
+        else:
+            rule = "equal stamps: of concurrent writes the highest replica id"
+        return verdict([first], rule)
 
     def version(self, cell: Cell) -> Dot | None:
         entry = winner(cell)

@@ -14,6 +14,7 @@ from .cell import Cell, Entry, Event, assign, own_entry
 from .celltype import Args, Write, context, one_value, remove
 from .errors import MalformedError
 from .expiring import Expiring
+from .verdict import ALONE, Verdict, verdict
 
 _ITEMS_BYTES_MAX = values.PAYLOAD_BYTES_MAX - expiry.EXPIRES_BYTES
 
@@ -81,6 +82,11 @@ class RegisterMV(Expiring):
         if len(args) != 2:
             raise TypeError(f"mv_register.resolve takes a value and the context read, {len(args)} given")
         return (*one_value(self.kind, method, args[:1]), context(args[1]))
+
+    def verdict(self, cell: Cell) -> Verdict:
+        if len(cell.live) == 1:
+            return verdict(cell.live, ALONE)
+        return verdict(cell.live, f"{len(cell.live)} concurrent writes all stand, until one sees them")
 
     def value(self, cell: Cell) -> list[Any]:
         return [values.read(item) for item in encoded_values(cell)]

@@ -19,6 +19,7 @@ def _remove(cell: Cell, event: Event, _args: Args) -> Cell:
 class SetRW(Switch):
     kind = "set_rw"
     adds = "add"
+    on_wins = False
 
     def __init__(self) -> None:
         super().__init__(add=turn_on, discard=_remove)

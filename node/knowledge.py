@@ -120,6 +120,27 @@ class Knowledge:
                 found.relaxed.add(member.name)
         return found
 
+    def committed(self, keyspace: str) -> dict[str, Vector]:
+        """Each member that hosts the keyspace -> what it is known to have committed; this node among them."""
+        me, state = self._engine.identity, self._store.state(keyspace)
+        members = [
+            m for m in self._engine.registry.remaining if keyspace in m.keyspaces and m.name != me.name
+        ]
+        return {me.name: state.delivered, **{m.name: self._had_by(m, keyspace, state) for m in members}}
+
+    def stable(self, keyspace: str) -> Vector:
+        """The events that all who may still write are known to have, or that were collected as such."""
+        state = self._store.state(keyspace)
+        found = self._engine.duties.collectable(state, keyspace).copy()
+        found.update(state.horizon)
+        return found
+
+    def names(self) -> dict[bytes, str]:
+        """Replica id -> the member that has, or had, it."""
+        members = self._engine.registry.members.values()
+        had = {replica: m.name for m in members for replica in m.ids}
+        return had | {m.replica: m.name for m in members if m.replica}
+
     def _had_by(self, member: Member, keyspace: str, state: State) -> Vector:
         """What a member is known to have committed: what it told on a link, or a third one of it."""
         had = state.peers.get(member.replica, Vector()).copy()

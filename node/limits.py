@@ -32,6 +32,8 @@ LEDGER_BYTES_MAX = 64 * 1024 * 1024
 """Bytes of these notes, a keyspace: a note has both values, and a value may be 256 KiB."""
 LEDGER_STEP = 500
 """Notes dropped for their age in one tick, so that no write waits long for it."""
+EXPLAIN_CELLS_MAX = 100
+"""Cells of a map or set that one explanation holds; each is a kilobyte or so, made on the writer's thread."""
 CONFLICTS_PAGE = 100
 """Notes in a page for those who are called with each, and the number listed unless told otherwise."""
 

@@ -145,6 +145,20 @@ class LocalBackend:
         self.cell(keyspace, at)  # an error if the keyspace is not hosted
         return binding.record(self.cell(SYSTEM, at), keyspace, schema)
 
+    def explanation(self, keyspace: str, cell_path: bytes) -> dict[str, Any]:
+        ticket = self.writer.submit(lambda: self.core.explain(keyspace, cell_path, self._clock()))
+        try:
+            return cast(dict[str, Any], ticket.result())
+        except KeyError:
+            raise _not_hosted(keyspace) from None
+
+    async def aexplanation(self, keyspace: str, cell_path: bytes) -> dict[str, Any]:
+        asked = self.writer.asubmit(lambda: self.core.explain(keyspace, cell_path, self._clock()))
+        try:
+            return cast(dict[str, Any], await asked)
+        except KeyError:
+            raise _not_hosted(keyspace) from None
+
     def notes(
         self, keyspace: str, prefix: str, limit: int, before: int | None, settled: bool
     ) -> list[tuple[int, Record]]:

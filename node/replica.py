@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gossamer.crdt import Cell, Dot, Event, Vector, register_lww
+from gossamer.crdt import Cell, Dot, Event, Vector, path, register_lww
 
 from . import beaten
 from .apply import expand
@@ -26,7 +26,7 @@ from .feed import upkeep
 from .feed.hub import Hub
 from .feed.upkeep import RETENTION, Retention
 from .knowledge import Knowledge
-from .limits import LEDGER_STEP
+from .limits import EXPLAIN_CELLS_MAX, LEDGER_STEP
 from .replication import limits, registry
 from .replication.engine import Engine, Identity
 from .replication.registry import SYSTEM
@@ -440,6 +440,27 @@ class Replica:
     def notes_above(self, keyspace: str, number: int, limit: int) -> list[tuple[int, beaten.Record]]:
         """Notes of beaten values above a number, the oldest first."""
         return self.store.notes_above(keyspace, number, limit)
+
+    def explain(self, keyspace: str, cell_path: bytes, now: Instant) -> dict[str, Any]:
+        """Why a reader sees what is at a path: plain, JSON-ready data."""
+        from . import (
+            explaining,  # it stands on the handles' reading, and they on this; importing it above would be a circle
+        )
+
+        if path.decode(cell_path)[-1][0] in path.CONTAINERS:
+            cells = self.page(keyspace, cell_path, None, EXPLAIN_CELLS_MAX + 1)
+        else:
+            cells = [(cell_path, self.cell(keyspace, cell_path))]
+        about = self.knowledge
+        known = explaining.Known(
+            keyspace,
+            now.wall,
+            about.names(),
+            about.committed(keyspace),
+            about.stable(keyspace),
+            self.engine.unmet(),
+        )
+        return explaining.explain(cell_path, cells, known)
 
     def estate(self, keyspace: str, member: str = "") -> tuple[bytes, ...]:
         """The replica ids whose rights of bounded counters a member, or this node, may spend, the current one first."""

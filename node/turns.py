@@ -235,6 +235,9 @@ class Core(FeedCore, Protocol):
     def notes_above(self, keyspace: str, number: int, limit: int) -> list[tuple[int, Record]]:
         """Notes of beaten values above a number, the oldest first. Any thread."""
 
+    def explain(self, keyspace: str, cell_path: bytes, now: Instant) -> dict[str, Any]:
+        """Why a reader sees what is at a path: plain, JSON-ready data. Writer thread."""
+
     def status(self, now: Instant) -> dict[str, Any]:
         """A plain, JSON-ready snapshot. Writer thread."""
 

@@ -84,6 +84,11 @@ class DataStub(object):
                 request_serializer=gossamer_dot_proto_dot_data__pb2.ConflictsRequest.SerializeToString,
                 response_deserializer=gossamer_dot_proto_dot_data__pb2.Conflict.FromString,
                 _registered_method=True)
+        self.Explain = channel.unary_unary(
+                '/gossamer.v1.Data/Explain',
+                request_serializer=gossamer_dot_proto_dot_data__pb2.ExplainRequest.SerializeToString,
+                response_deserializer=gossamer_dot_proto_dot_data__pb2.ExplainReply.FromString,
+                _registered_method=True)
         self.Settle = channel.unary_unary(
                 '/gossamer.v1.Data/Settle',
                 request_serializer=gossamer_dot_proto_dot_data__pb2.SettleRequest.SerializeToString,
@@ -177,6 +182,13 @@ class DataServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Explain(self, request, context):
+        """Why a reader sees what is at a path: its entries, the rule that decided, and who has which event.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Settle(self, request, context):
         """Write a beaten value again, or note that it was looked at.
         """
@@ -250,6 +262,11 @@ def add_DataServicer_to_server(servicer, server):
                     servicer.Conflicts,
                     request_deserializer=gossamer_dot_proto_dot_data__pb2.ConflictsRequest.FromString,
                     response_serializer=gossamer_dot_proto_dot_data__pb2.Conflict.SerializeToString,
+            ),
+            'Explain': grpc.unary_unary_rpc_method_handler(
+                    servicer.Explain,
+                    request_deserializer=gossamer_dot_proto_dot_data__pb2.ExplainRequest.FromString,
+                    response_serializer=gossamer_dot_proto_dot_data__pb2.ExplainReply.SerializeToString,
             ),
             'Settle': grpc.unary_unary_rpc_method_handler(
                     servicer.Settle,
@@ -537,6 +554,33 @@ class Data(object):
             '/gossamer.v1.Data/Conflicts',
             gossamer_dot_proto_dot_data__pb2.ConflictsRequest.SerializeToString,
             gossamer_dot_proto_dot_data__pb2.Conflict.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Explain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gossamer.v1.Data/Explain',
+            gossamer_dot_proto_dot_data__pb2.ExplainRequest.SerializeToString,
+            gossamer_dot_proto_dot_data__pb2.ExplainReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -65,6 +65,8 @@ class DataStub:
     """Answers once it is so; WaitTimeout or TooStale after timeout_s."""
     Conflicts: _grpc.UnaryStreamMultiCallable[_data_pb2.ConflictsRequest, _data_pb2.Conflict]
     """The values that the node saw beaten, the newest first."""
+    Explain: _grpc.UnaryUnaryMultiCallable[_data_pb2.ExplainRequest, _data_pb2.ExplainReply]
+    """Why a reader sees what is at a path: its entries, the rule that decided, and who has which event."""
     Settle: _grpc.UnaryUnaryMultiCallable[_data_pb2.SettleRequest, _data_pb2.WriteReply]
     """Write a beaten value again, or note that it was looked at."""
     Status: _grpc.UnaryUnaryMultiCallable[_data_pb2.StatusRequest, _data_pb2.StatusReply]
@@ -100,6 +102,8 @@ class DataAsyncStub(DataStub):
     """Answers once it is so; WaitTimeout or TooStale after timeout_s."""
     Conflicts: _aio.UnaryStreamMultiCallable[_data_pb2.ConflictsRequest, _data_pb2.Conflict]  # type: ignore[assignment]
     """The values that the node saw beaten, the newest first."""
+    Explain: _aio.UnaryUnaryMultiCallable[_data_pb2.ExplainRequest, _data_pb2.ExplainReply]  # type: ignore[assignment]
+    """Why a reader sees what is at a path: its entries, the rule that decided, and who has which event."""
     Settle: _aio.UnaryUnaryMultiCallable[_data_pb2.SettleRequest, _data_pb2.WriteReply]  # type: ignore[assignment]
     """Write a beaten value again, or note that it was looked at."""
     Status: _aio.UnaryUnaryMultiCallable[_data_pb2.StatusRequest, _data_pb2.StatusReply]  # type: ignore[assignment]
@@ -192,6 +196,14 @@ class DataServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_data_pb2.Conflict], _abc.AsyncIterator[_data_pb2.Conflict]]:
         """The values that the node saw beaten, the newest first."""
+
+    @_abc_1.abstractmethod
+    def Explain(
+        self,
+        request: _data_pb2.ExplainRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_data_pb2.ExplainReply, _abc.Awaitable[_data_pb2.ExplainReply]]:
+        """Why a reader sees what is at a path: its entries, the rule that decided, and who has which event."""
 
     @_abc_1.abstractmethod
     def Settle(

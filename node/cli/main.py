@@ -12,6 +12,7 @@ from .conflicts import conflicts, dismiss, reinstate
 from .demo import demo
 from .documents import documents
 from .exits import Commands
+from .explain import explain
 from .members import members, status
 from .portable import export, import_
 from .serve import config, serve
@@ -61,6 +62,7 @@ for command in (
     status,
     documents,
     conflicts,
+    explain,
     reinstate,
     dismiss,
     config,

@@ -73,6 +73,12 @@ def as_plain(one: Conflict) -> dict[str, Any]:
     return plain | {"beaten": reading(one.beaten), "by": reading(one.by)}
 
 
+def _path(text: object) -> bytes:
+    if not isinstance(text, str):
+        raise TypeError(f"at: a path as text is wanted, not {type(text).__name__}")
+    return path.of_text(text)
+
+
 def _reading(written: Written) -> Reading:
     entry = written.entry()
     return reading(Cell((entry,)), entry, register_lww.value_of(entry), register_lww.stamp_of(entry))
@@ -80,6 +86,12 @@ def _reading(written: Written) -> Reading:
 
 class Ledgers(Backend, Protocol):
     """A backend of a node, which keeps notes."""
+
+    def explanation(self, keyspace: str, cell_path: bytes) -> dict[str, Any]:
+        """Why a reader sees what is at a path."""
+
+    async def aexplanation(self, keyspace: str, cell_path: bytes) -> dict[str, Any]:
+        """`explanation`, awaited."""
 
     def notes(
         self, keyspace: str, prefix: str, limit: int, before: int | None, settled: bool
@@ -126,6 +138,20 @@ class HasConflicts:
     @property
     def _ledgers(self) -> Ledgers:
         raise NotImplementedError
+
+    def explain(self, at: str) -> dict[str, Any]:
+        """Why a reader sees what is at the path ``at``: plain data, which JSON can say.
+
+        For a cell: its entries, each with its event, writer, time, value and expiry, and whether the value comes from
+        it; the rule that decided, in words; what it has superseded; and of each event which members are known to have
+        it, and whether all do. For a map or set: of each cell inside, up to 100. Resolvers are not looked at.
+        `TypeError` or `ValueError` for what is no path.
+        """
+        return self._ledgers.explanation(self._keyspace, _path(at))
+
+    async def aexplain(self, at: str) -> dict[str, Any]:
+        """`explain`, awaited."""
+        return await self._ledgers.aexplanation(self._keyspace, _path(at))
 
     def conflicts(
         self,

@@ -47,7 +47,9 @@ class Keyspace(Subscribing, Waits, Space, HasConflicts):
     @property
     def _ledgers(self) -> Ledgers:
         if not hasattr(self._backend, "notes"):
-            raise ValueError("conflicts: a backend in memory keeps no notes of beaten values")
+            raise ValueError(
+                "a backend in memory keeps no notes of beaten values, and has no members to explain"
+            )
         return cast(Ledgers, self._backend)
 
     def transaction(self) -> Transaction:

@@ -98,6 +98,11 @@ class DataService(data_pb2_grpc.DataServicer):
             await self._node.await_until(request.keyspace, wire.unpack_wait(request), request.timeout_s)
             return pb.WaitReply()
 
+    async def Explain(self, request: pb.ExplainRequest, context: Context) -> pb.ExplainReply:
+        async with faults.answering(context):
+            cell_path = wire.checked_path(request.path)
+            return wire.pack_explanation(await self._node.aexplanation(request.keyspace, cell_path))
+
     async def Conflicts(self, request: pb.ConflictsRequest, context: Context) -> AsyncIterator[pb.Conflict]:
         async with faults.answering(context):
             before = request.before or None

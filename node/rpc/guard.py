@@ -27,6 +27,7 @@ RIGHTS = {
     "Token": "read",
     "Wait": "read",
     "Conflicts": "read",
+    "Explain": "read",
     "Write": "write",
     "Settle": "write",
     "Bind": "write",

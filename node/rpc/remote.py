@@ -181,6 +181,14 @@ class RemoteBackend:
         request = wire.pack_wait(keyspace, wait, timeout)
         await self._acall(self._stub.Wait, request, wait=timeout)
 
+    def explanation(self, keyspace: str, cell_path: bytes) -> dict[str, Any]:
+        request = pb.ExplainRequest(keyspace=keyspace, path=cell_path)
+        return wire.unpack_explanation(self._call(self._stub.Explain, request))
+
+    async def aexplanation(self, keyspace: str, cell_path: bytes) -> dict[str, Any]:
+        request = pb.ExplainRequest(keyspace=keyspace, path=cell_path)
+        return wire.unpack_explanation(await self._acall(self._stub.Explain, request))
+
     def notes(
         self, keyspace: str, prefix: str, limit: int, before: int | None, settled: bool
     ) -> list[tuple[int, Record]]:

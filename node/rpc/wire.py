@@ -6,6 +6,7 @@ will not have, before anything is done.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, cast
 
@@ -193,3 +194,14 @@ def unpack_wait(request: data_pb2.WaitRequest) -> Wait:
         case "fresh":
             return Fresh(request.fresh.max_staleness_s)
     raise ValueError("wait: nothing to wait for that is known here")
+
+
+def pack_explanation(explanation: dict[str, Any]) -> data_pb2.ExplainReply:
+    """The answer to an Explain. An int may be of any size, which the faster encoder does not take."""
+    return data_pb2.ExplainReply(json=json.dumps(explanation, ensure_ascii=False).encode())
+
+
+def unpack_explanation(reply: data_pb2.ExplainReply) -> dict[str, Any]:
+    """The explanation of an answer."""
+    found: dict[str, Any] = json.loads(reply.json)
+    return found

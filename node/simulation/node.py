@@ -264,6 +264,12 @@ class SimulatedNode(Subscribing, Waits, Space, HasConflicts):
     def _ledgers(self) -> Ledgers:
         return self
 
+    def explanation(self, keyspace: str, cell_path: bytes) -> dict[str, Any]:
+        return self.core.explain(keyspace, cell_path, self._clock())
+
+    async def aexplanation(self, keyspace: str, cell_path: bytes) -> dict[str, Any]:
+        return self.explanation(keyspace, cell_path)
+
     def notes(
         self, keyspace: str, prefix: str, limit: int, before: int | None, settled: bool
     ) -> list[tuple[int, Record]]:

@@ -113,6 +113,9 @@ class StandIn:
     def keyspaces(self) -> list[str]:
         return sorted(self.hosted)
 
+    def explain(self, keyspace: str, cell_path: bytes, now: Instant) -> dict[str, Any]:
+        raise NotImplementedError
+
     def notes(self, keyspace: str, below: int | None, limit: int) -> list[tuple[int, Record]]:
         return []
 
