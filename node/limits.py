@@ -82,6 +82,14 @@ ACK_EVERY_S = 0.25
 """Seconds after which it does so with fewer."""
 SKIP_CHANGES = 1_000
 """Changes that a subscription does not want, after which it moves past them, so that it does not expire of them."""
+SCRUB_CELLS = 500
+"""Cells read anew in one step of the scrub: a few milliseconds of the writer."""
+SCRUB_BYTES = 1024 * 1024
+"""Bytes after which such a step ends, however few its cells."""
+SCRUB_EVERY_S = 1.0
+"""Seconds between two steps: a million cells take half an hour. More of them find damage earlier, and read more."""
+SCRUB_PRESSING_S = 0.01
+"""Seconds between two steps while the digest is not known, or an index is known to be wrong."""
 
 QUEUED_MAX = 8192
 """Writes accepted and not yet taken by the writer thread; beyond, writers wait. A tenth of a second's work."""

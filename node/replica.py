@@ -32,6 +32,7 @@ from .replication.engine import Engine, Identity
 from .replication.registry import SYSTEM
 from .replication.state import State
 from .rights import Rights, Where
+from .scrub import Scrub
 from .store import Draft, Store
 from .store.feed import Place, Subscribed
 from .store.feedpage import Page, Scope
@@ -92,7 +93,8 @@ class Replica:
         self.engine.old_ids = list(old_ids)
         self.knowledge = Knowledge(store, self.engine)
         self._new_id, self._on_new_id = new_id, on_new_id
-        self._rights = Rights(self.engine, lambda: self.store.state(SYSTEM).is_whole)
+        self._scrub = Scrub(store, self.engine.healer)
+        self._rights = Rights(self.engine, self._knows_members)
         self._settled: list[tuple[Write, Result]] = []
         self._system_seen: State | None = None
         self._unready: set[str] = set()
@@ -238,11 +240,15 @@ class Replica:
             return self._commit(draft, ops, now)
 
         settled = self._rights.settle(drafts, has_changed, commit, now.mono)
-        if self.store.state(SYSTEM).is_whole:  # half a registry would make members of those that are none
+        if self._knows_members():
             self._rights.answer(drafts, commit, now.mono)
             self._rights.even_out(drafts, commit, now.mono)
             self._rights.ask(drafts, now.mono)
         return settled
+
+    def _knows_members(self) -> bool:
+        """Half a registry would make members of those that are none."""
+        return self.store.state(SYSTEM).is_whole and not self.engine.registry.is_damaged
 
     def _commit(self, draft: Draft, ops: Sequence[Op], now: Instant) -> Dot | None:
         """One event of this node's own, over as many cells as it changes."""
@@ -277,10 +283,18 @@ class Replica:
         """What is kept in memory of the last commit."""
         system = self.store.state(SYSTEM)
         seen = self._system_seen
-        if seen is None or seen.delivered != system.delivered or system.bootstrap is not seen.bootstrap:
+        may_be_mended = self.engine.registry.is_damaged and system is not seen
+        if (
+            seen is None
+            or may_be_mended
+            or seen.delivered != system.delivered
+            or system.bootstrap is not seen.bootstrap
+        ):
             self._system_seen = system
             with self.store.snapshot() as views:
                 self.engine.registry = registry.read(views(SYSTEM))
+            if may_be_mended and not self.engine.registry.is_damaged:
+                self.engine.close_all("the registry can be read again: who may be linked is looked at anew")
             self.names = self._names()
             self._upkeep_at = 0.0
             self.wake_at = 0.0
@@ -321,9 +335,13 @@ class Replica:
     def _upkeep(self, drafts: Callable[[str], Draft], now: Instant) -> None:
         """Registration, votes and answers; a step of collection, and one of sweeping."""
         states = {name: self.store.state(name) for name in self.store.keyspaces()}
+        for name in self._scrub.settle(drafts):
+            self._collected.pop(name, None)  # rows of damaged cells were left alone: another pass
+            self._collecting.pop(name, None)
         ops = self.engine.duties.due(states, now.mono)
         if ops:
-            self._commit(drafts(SYSTEM), ops, now)
+            with suppress(Damaged):  # tried again once it is mended
+                self._commit(drafts(SYSTEM), ops, now)
         for name in states if states[SYSTEM].is_whole else ():
             self._collect(drafts, name, now)
         for name in states:
@@ -377,7 +395,7 @@ class Replica:
             name
         ]  # less may be stable than when the pass began: a joiner counts
         self._collected[name] = waited_for, reach.intersect(self.engine.duties.collectable(draft.state, name))
-        for cell_path in dict.fromkeys(silent):
+        for cell_path in dict.fromkeys(silent):  # all of them could just be read
             self._commit(drafts(name), [Op(cell_path, "remove", (), ())], now)
         if where is None:
             self._collecting.pop(name, None)
@@ -391,7 +409,10 @@ class Replica:
         self.engine.wall_ahead = now.wall - int(now.mono * 1e6)
         with self.store.snapshot() as views:
             effects = self.engine.outbox(views, self.store.keyspaces(), now.mono)
-        self.wake_at = min(self.engine.wake_at, self._upkeep_at, self._rights.wake_at())
+        self._scrub.step(now.mono)
+        self.wake_at = min(
+            self.engine.wake_at, self._upkeep_at, self._rights.wake_at(), self._scrub.wake_at()
+        )
         if self.engine.receiver.has_late_shares:
             self.wake_at = 0.0
         return effects

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gossamer.crdt import Vector, path, vector
 
-from .replication import stability
+from .replication import healing, stability
 
 if TYPE_CHECKING:
     from .replica import Replica
@@ -24,11 +24,16 @@ def status(replica: Replica, now: float) -> dict[str, Any]:
         "old_replicas": [i.hex() for i in engine.old_ids],
         "unmet_peers": engine.unmet(),
         "forgotten": engine.is_forgotten,
-        "damaged": sorted(engine.damaged),
+        "damaged": _damaged(replica),
         "members": members(replica),
         "keyspaces": {name: keyspace(replica, name, now) for name in replica.store.keyspaces()},
         "store_bytes": replica.store.size(),
     }
+
+
+def _damaged(replica: Replica) -> list[str]:
+    names = replica.store.keyspaces()
+    return [f"{name}: {healing.name_of(at)}" for name in names for at in replica.store.damaged(name)]
 
 
 def members(replica: Replica) -> list[dict[str, Any]]:
@@ -82,6 +87,8 @@ def keyspace(replica: Replica, name: str, now: float) -> dict[str, Any]:
         "rows": rows,
         "ready": not (state.bootstrap and state.bootstrap.is_first and not state.is_whole),
         "catching_up": not state.is_whole or _is_behind(replica, name),
+        "digest_is_known": state.is_counted,
+        "healed": engine.healer.healed.get(name, 0),
         "digest_mismatches": engine.mismatches.get(name, 0),
         "quarantined": engine.quarantined.get(name, 0),
         "feed": feed(replica, name),

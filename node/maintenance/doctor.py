@@ -145,7 +145,7 @@ def _of_node(status: dict[str, Any]) -> Iterator[Advice]:
         yield Advice(
             "act",
             "store",
-            cell,
+            f"a cell is damaged: {cell}",
             "keep another member linked: it is fetched from one that has all that this node has",
         )
 

@@ -7,8 +7,9 @@ claimed only at the end of an exchange.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Annotated
 
 import msgspec
@@ -17,7 +18,7 @@ from msgspec import Meta
 from gossamer.crdt import EMPTY, Cell, Dot, MalformedError, Vector, check_cell, codec, path, vector
 from gossamer.crdt import cell as cells
 
-from ..errors import ProtocolError
+from ..errors import Damaged, ProtocolError
 from .messages import Batch, Numbering, of_flat
 from .view import Draft, View
 
@@ -58,7 +59,7 @@ class Gathering:
 
     def add(self, cell_path: bytes, cell: Cell | None = None) -> None:
         """Add a cell, and whatever must come with it. `TooLargeError` if that is too much for one batch."""
-        waiting = [cell_path]
+        waiting, known = [cell_path], len(self.content.groups)
         while waiting:
             at = waiting.pop()
             if at in self.content.cells:
@@ -73,6 +74,9 @@ class Gathering:
             ):
                 raise TooLargeError
             waiting += self._closure(at)
+        if not self.is_part:
+            for dot in islice(self.content.groups, known, None):
+                self._check_event(dot)
 
     def _closure(self, cell_path: bytes) -> Iterable[bytes]:
         for dot in self._view.groups(cell_path):
@@ -82,9 +86,22 @@ class Gathering:
             if self.is_part:
                 self.content.groups.setdefault(dot, []).append(cell_path)
             elif dot not in self.content.groups:
-                paths = self._view.event_paths(dot)
+                rows = self._view.event_rows(dot)
+                paths = [at for _, at in rows]
+                if cell_path not in paths or not all(grouped for grouped, _ in rows):
+                    raise _wrong(dot)
                 self.content.groups[dot] = paths
                 yield from paths
+
+    def _check_event(self, dot: Dot) -> None:
+        """`Damaged` if one of its cells does not show an event: the disk has changed a row, and a peer would refuse it."""
+        for at in self.content.groups[dot]:
+            if self.content.cells[at].context().get(dot[0], 0) < dot[1]:
+                raise _wrong(dot)
+
+
+def _wrong(dot: Dot) -> Damaged:
+    return Damaged(f"event {dot[0].hex()}/{dot[1]}: the index of changes is wrong about it")
 
 
 def size_of(cell_path: bytes, cell: Cell) -> int:
@@ -183,12 +200,14 @@ def apply(
     *,
     is_repair: bool = False,
     is_part: bool = False,
+    replaced: Collection[bytes] = (),
 ) -> list[bytes]:
     """Join a checked batch into the keyspace, with all that its cells prove delivered.
 
     Returns the paths of cells in which it found two payloads under one dot. ``is_repair``: the sender has all
     that we have, and our digests differ, so what one of us lacks was not removed but lost. ``is_part``: of a staged
-    batch, which proves nothing by itself; the claim that comes with the last part says it all.
+    batch, which proves nothing by itself; the claim that comes with the last part says it all. ``replaced``: paths of
+    damaged cells of ours. The sender's include all that they did, so they stand as they are.
     """
     quarantined: list[bytes] = []
     state = draft.state
@@ -199,14 +218,17 @@ def apply(
     for cell_path, incoming in content.cells.items():
         local = draft.cell(cell_path)
         was_quarantined = local.is_quarantined
-        if not is_repair:
+        grouped: Collection[Dot] = groups
+        if cell_path in replaced:
+            grouped = {*groups, *draft.groups(cell_path)}
+        elif not is_repair:
             incoming = cells.arriving(incoming, local, before.has)
             if complete is not None and complete.contains(cell_path):
                 local = cells.complete(local, incoming, complete.vector.has)
         merged = settled(draft, cells.join(local, incoming))
         if merged.is_quarantined and not was_quarantined:
             quarantined.append(cell_path)
-        draft.put(cell_path, merged, groups)
+        draft.put(cell_path, merged, grouped)
         for dot in () if is_part else shown(incoming):
             if dot not in groups and not (complete is not None and dot in complete.horizon):
                 state.delivered.add(*dot)
@@ -226,7 +248,7 @@ def shown(cell: Cell) -> Iterable[Dot]:
 def _clear_absent(draft: Draft, content: Content, complete: Complete) -> None:
     """A cell of ours that the sender does not have at all: what lies within its vector is dead."""
     end = None if complete.upto is None else complete.upto + b"\x00"
-    for cell_path, local in list(draft.cells(complete.after + b"\x00" if complete.after else b"", end)):
+    for cell_path, local in list(draft.readable(complete.after + b"\x00" if complete.after else b"", end)):
         if cell_path not in content.cells:
             draft.put(cell_path, settled(draft, cells.complete(local, EMPTY, complete.vector.has)))
 

@@ -42,7 +42,7 @@ class Duties:
 
     def collectable(self, state: State, keyspace: str) -> Vector:
         """The events that may be collected now; none while what others hold is not known."""
-        if not state.is_whole or self._engine.unmet():
+        if not state.is_whole or self._engine.unmet() or self._engine.registry.is_damaged:
             return Vector()
         ids = stability.counted(
             state,
@@ -67,6 +67,8 @@ class Duties:
     def due(self, states: dict[str, State], now: float) -> list[Op]:
         """What this node must write into ``$system`` now: its registration, silence votes, answers for seals."""
         me, reg = self._engine.identity, self._engine.registry
+        if reg.is_damaged:
+            return []
         ops = registry.join_ops(
             reg,
             me.name,

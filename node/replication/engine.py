@@ -23,6 +23,7 @@ from . import evidence, limits
 from .duties import Duties
 from .freshness import Proof
 from .handshake import Handshake
+from .healing import Healer
 from .link import Link, Shared
 from .messages import (
     NUMBERS,
@@ -80,8 +81,6 @@ class Engine:
         """A peer said that this member was forgotten."""
         self.mismatches: dict[str, int] = {}
         """Keyspace -> how often equal vectors had unequal digests."""
-        self.damaged: set[str] = set()
-        """What was found damaged in our own store while sending or collecting."""
         self.quarantined: dict[str, int] = {}
         """Keyspace -> in how many cells two payloads were found under one dot."""
         self.alarms: list[str] = []
@@ -100,6 +99,7 @@ class Engine:
         self.duties = Duties(self)
         self.receiver = Receiver(self)
         self.wants = Wants(self)
+        self.healer = Healer(self)
         self._handshake = Handshake(self)
         self._sender = Sender(self)
         self.wake_at = 0.0

@@ -36,7 +36,8 @@ def contradicts(view: View, me: bytes, theirs: Event) -> bool:
     same = [cell_path for _, cell_path in rows if _hash(cell_path) == theirs.path]
     if rows and not same:
         return not theirs.grouped  # of an event over several cells some rows may be gone
-    entries = [_entry(view.cell(cell_path), me, theirs.seq) for cell_path in same]
+    readable = [cell_path for cell_path in same if not view.is_damaged(cell_path)]
+    entries = [_entry(view.cell(cell_path), me, theirs.seq) for cell_path in readable]
     return bool(theirs.left) and any(entry and _left(entry) != theirs.left for entry in entries)
 
 

@@ -63,6 +63,13 @@ FINGERPRINTS_MAX = 8
 """Fingerprints remembered a replica id, to tell a clone from a restart."""
 DAMAGED_RETRY_S = 10.0
 """Seconds before an exchange that met a damaged cell is tried again; each time it is logged."""
+FETCH_PATHS_MAX = 64
+"""Damaged cells asked for at a time; the others are asked for once these are here."""
+FETCH_EVERY_S = 1.0
+"""Seconds between two questions for damaged cells on one link and keyspace."""
+HEAL_ROWS_MAX = 100_000
+"""Rows looked at to see whether a peer knows all of one damaged cell: a tenth of a second. Of a peer that lacks more
+nothing is taken until it has caught up."""
 ALARMS_MAX = 100
 """Alarms kept between two turns of the writer, which logs them."""
 TOKEN_CHARS_MAX = 2048

@@ -65,6 +65,14 @@ class Shared:
     acks_due: int = 0
     staged: int = 0
     """Parts of a batch that are kept until the last one comes."""
+    is_deaf: bool = False
+    """A batch was dropped, since a cell in it is damaged here: no later one of the exchange may be taken."""
+    is_deaf_to_parts: bool = False
+    """It was a part of a staged batch: it can only be taken once nothing is damaged."""
+    fetches: list[bytes] = field(default_factory=list)
+    """Damaged cells that the peer asked for."""
+    fetch_at: float = 0.0
+    """When ours may be asked for next."""
     blocked_until: float = 0.0
     """Until then nothing is sent: a cell that belongs into the answer is damaged."""
     resume: bytes = b""

@@ -1,4 +1,4 @@
-"""What two nodes say to each other: ten messages, as msgpack arrays, numbered a link.
+"""What two nodes say to each other: eleven messages, as msgpack arrays, numbered a link.
 
 The question this answers: *are these bytes a message, and what does it say?* Decoding is typed and bounded, so
 that hostile bytes cost at most a few times their own size. The number of a message counts up mod 128: a
@@ -89,6 +89,8 @@ class Batch(msgspec.Struct, array_like=True, frozen=True, tag=2):
     staged: int | None = None
     """Not None: this is part of a batch too large for one, to be kept and applied whole when the claim comes; 0 for its
     first part. ``groups`` then names those cells of an event that are here."""
+    asked: bool = False
+    """Cells of a Fetch, all that I have of them, and no part of an exchange: not acknowledged."""
 
 
 class Full(msgspec.Struct, array_like=True, frozen=True):
@@ -178,9 +180,17 @@ class Want(msgspec.Struct, array_like=True, frozen=True, tag=9):
     amount: int
 
 
+class Fetch(msgspec.Struct, array_like=True, frozen=True, tag=10):
+    """These cells are damaged here: send me what you have at their paths, even if it is nothing."""
+
+    number: int
+    keyspace: int
+    paths: Annotated[list[bytes], Meta(max_length=limits.FETCH_PATHS_MAX)]
+
+
 REFUSALS = ("version", "cluster", "clone", "forgotten", "rollback", "name")
 
-Message: TypeAlias = Hello | Open | Batch | Ack | Tell | Part | Ask | Refuse | Deflated | Want
+Message: TypeAlias = Hello | Open | Batch | Ack | Tell | Part | Ask | Refuse | Deflated | Want | Fetch
 
 _DEFLATE_LEVEL = 1
 """Level 9 is no smaller on cells, and takes several times as long."""
@@ -189,7 +199,7 @@ _DECODER: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
 
 
 _REST: dict[type, tuple[int, tuple[object, ...]]] = {
-    Batch: (2, (b"", [], None, None)),
+    Batch: (2, (b"", [], None, None, False)),
     Ack: (3, (0,)),
     Tell: (4, (b"", [], 0, b"", 0, 0)),
 }

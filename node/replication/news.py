@@ -36,7 +36,7 @@ class News:
         shared.their_digest = message.digest
         theirs, state = shared.theirs, draft.state
         assert theirs is not None
-        if message.digest and theirs == state.delivered and state.is_whole:
+        if message.digest and theirs == state.delivered and state.is_whole and state.is_counted:
             self._compare(link, shared, state)
         for replica, had in third:
             self._union_peer(draft, replica, had)

@@ -13,7 +13,7 @@ import msgspec
 
 from gossamer.crdt import Vector, path, vector
 
-from ..errors import Damaged, ProtocolError
+from ..errors import ProtocolError
 from . import batch, evidence, limits
 from .link import Early, Link, Shared
 from .messages import (
@@ -22,6 +22,7 @@ from .messages import (
     Ask,
     Batch,
     Event,
+    Fetch,
     Message,
     Open,
     Tell,
@@ -124,7 +125,7 @@ class Receiver:
         return any(name in link.shared for link in self._engine.links.values() for name in link.early)
 
     def in_keyspace(self, drafts: Callable[[str], Draft], link: Link, message: Message, now: float) -> None:
-        if not isinstance(message, Batch | Ack | Tell | Ask | Want):
+        if not isinstance(message, Batch | Ack | Tell | Ask | Want | Fetch):
             raise ProtocolError("parts inside parts")
         if not 0 <= message.keyspace < len(link.their_names):
             raise ProtocolError("a keyspace that the peer has not opened")
@@ -139,6 +140,9 @@ class Receiver:
             return
         if isinstance(message, Want):
             self._engine.wants.on_want(shared, message)
+            return
+        if isinstance(message, Fetch):
+            self._engine.healer.on_fetch(shared, message)
             return
         content, ids = (
             batch.Content(),
@@ -179,20 +183,28 @@ class Receiver:
         if claim is not None and not theirs.covers(claim):
             raise ProtocolError("claim: beyond the sender's vector")
         self._check_seals(shared.name, content, claim)
-        for cell_path in content.cells:
-            draft.cell(cell_path)  # a damaged cell is found here, before anything is changed
-        if message.staged is not None:
-            self._stage(draft, link, shared, message, is_last=claim is not None)
-        kept = draft.state.bootstrap, draft.state.debt.copy()
+        if message.asked and (message.full is not None or message.staged is not None or claim is not None):
+            raise ProtocolError("asked: cells that were asked for are no part of an exchange")
+        if self._engine.registry.is_damaged and shared.name != SYSTEM:
+            shared.is_deaf = True  # what would be refused, and why, may be in what cannot be read
+        if shared.is_deaf and not message.asked:
+            return
+        is_repair = message.full is not None and shared.is_repairing and theirs.covers(draft.state.delivered)
+        damaged = self._engine.healer.touched(draft, content, None if is_repair else message.full)
+        if damaged and not self._engine.healer.can_replace(draft, link, shared, message, damaged):
+            return
+        if message.staged is not None and not self._stage(
+            draft, link, shared, message, is_last=claim is not None
+        ):
+            return
         complete = None if message.full is None else self._begin_full(draft, link, shared, message)
-        is_repair = complete is not None and shared.is_repairing and theirs.covers(draft.state.delivered)
+        if damaged:
+            self._engine.healer.replace(draft, link, shared.name, damaged)
         if message.staged is None or claim is not None:
             is_part = message.staged is not None
-            try:
-                quarantined = batch.apply(draft, content, complete, is_repair=is_repair, is_part=is_part)
-            except Damaged:  # a cell that the sender does not have; nothing was put yet
-                draft.state.bootstrap, draft.state.debt = kept
-                raise
+            quarantined = batch.apply(
+                draft, content, complete, is_repair=is_repair, is_part=is_part, replaced=damaged
+            )
             self._note_quarantined(shared.name, quarantined)
         if complete is not None:
             claim = self._advance_full(draft, message, complete)
@@ -200,10 +212,13 @@ class Receiver:
         if claim is not None:
             draft.state.delivered.update(claim)
         shared.their_whole = True
-        shared.acks_due += 1
+        shared.acks_due += not message.asked
 
-    def _stage(self, draft: Draft, link: Link, shared: Shared, message: Batch, *, is_last: bool) -> None:
-        """Keep a part of a large batch on disk; with the last one, apply the others, which were checked as they came."""
+    def _stage(self, draft: Draft, link: Link, shared: Shared, message: Batch, *, is_last: bool) -> bool:
+        """Keep a part of a large batch on disk; with the last one, apply the others, which were checked as they came.
+
+        False if one of them touches a cell that was damaged since: then nothing was applied.
+        """
         if message.full is not None or (message.staged != 0 and not shared.staged):
             raise ProtocolError("staged: a part without those before it")
         key = link.id.to_bytes(8, "big")
@@ -213,7 +228,10 @@ class Receiver:
         if not is_last:
             draft.stage(key + shared.staged.to_bytes(8, "big"), encode(message))
             shared.staged += 1
-            return
+            return True
+        damaged = [at for raw in draft.staged(key) for at in _paths_of(raw) if draft.is_damaged(at)]
+        if damaged:
+            return self._engine.healer.can_replace(draft, link, shared, message, damaged)
         for raw in draft.staged(key):
             part = decode(raw)
             assert isinstance(part, Batch), "what is staged was checked"
@@ -223,6 +241,7 @@ class Receiver:
             draft.spill()
         draft.unstage(key)
         shared.staged = 0
+        return True
 
     def _check_size(self, state: State, theirs: Vector) -> None:
         """Both vectors together must stay one that peers take."""
@@ -329,6 +348,13 @@ class Receiver:
             shared.snapshot = shared.snapshot or theirs.copy()
         if found is not None and draft.state.peers.get(link.peer) != found:
             draft.set_peer(link.peer, found.copy())
+
+
+def _paths_of(raw: bytes) -> list[bytes]:
+    """The paths of the cells in a part of a batch."""
+    part = decode(raw)
+    assert isinstance(part, Batch), "what is staged was checked"
+    return part.cells[::2]
 
 
 def _grow(theirs: Vector, gained: Vector) -> None:

@@ -57,6 +57,8 @@ class Registry:
 
     members: dict[str, Member] = field(default_factory=dict)
     seals: dict[bytes, Seal] = field(default_factory=dict)
+    is_damaged: bool = False
+    """Some of it could not be read: nothing that cannot be undone may follow from the rest."""
 
     @cached_property
     def remaining(self) -> list[Member]:
@@ -175,6 +177,7 @@ def read(view: View) -> Registry:
         replica = id_of(components[1][1]) if len(components) > 2 else b""
         if replica:
             _read_seal(registry.seals.setdefault(replica, Seal(replica)), components[2:], value)
+    registry.is_damaged = bool(view.damaged())
     for member in registry.members.values():
         member.is_forgotten = any(s.is_forgotten and s.replica in member.ids for s in registry.seals.values())
     return registry
@@ -190,7 +193,7 @@ def _chain(replica: bytes, after: Callable[[bytes], bytes | None]) -> list[bytes
 
 def _live(view: View, prefix_text: str) -> Iterator[tuple[path.Path, Any]]:
     prefix = path.of_text(prefix_text)
-    for cell_path, cell in view.cells(prefix, path.prefix_end(prefix)):
+    for cell_path, cell in view.readable(prefix, path.prefix_end(prefix)):
         cell_type = type_at(cell_path)
         if cell_type is not None and cell_type.present(cell):
             yield path.decode(cell_path), cell_type.value(cell)

@@ -61,9 +61,12 @@ class Sender:
         if shared.acks_due or is_owed:
             shared.digest_at = now + limits.DIGEST_EVERY_S
             yield self._ack(link, shared, view)
+        yield from self._engine.healer.ask(link, shared, view, now)
         if not is_whole:
             self._wake(shared, shared.digest_at)
             return  # the vector does not say all that the cells show: nothing may be claimed or forwarded
+        if not is_held:
+            yield from self._answer(link, shared, view)
         if is_held or now < shared.blocked_until:
             self._wake(shared, now + limits.TELL_AFTER_S if is_held else shared.blocked_until)
         else:
@@ -82,11 +85,25 @@ class Sender:
         except Damaged as error:  # to go on without the cell would be to claim that the peer has it
             shared.exchange, shared.blocked_until = None, now + limits.DAMAGED_RETRY_S
             self._wake(shared, shared.blocked_until)
-            self._engine.damaged.add(str(error))
+            if not view.damaged():
+                self._engine.healer.suspects.add(shared.name)  # not a cell, then: the index
             self._engine.alarm(f"keyspace {shared.name!r}: nothing can be sent to {link.name!r}: {error}")
             return
         if message is not None:
             yield message
+
+    def _answer(self, link: Link, shared: Shared, view: View) -> Iterator[Batch]:
+        """The cells that are damaged at the peer, unless it lacks what we have collected: it needs all of them then."""
+        if shared.fetches and has_collected(link, shared, view.state):
+            content = self._engine.healer.answer(link, shared, view)
+            if content is not None:
+                numbering = self._engine.numbering(link)
+                gained = numbering.flat(self._gain(shared, view))
+                cells, groups = batch.pack(content, numbering)
+                yield Batch(
+                    0, shared.number, gained, False, cells, numbering.table(), groups, None, None, asked=True
+                )
+        shared.fetches = []
 
     def _gain(self, shared: Shared, view: View) -> Vector:
         gain: Vector = view.state.delivered.minus(shared.told)
@@ -230,9 +247,12 @@ class Sender:
         grouped: bool,
     ) -> None:
         cell = view.cell(cell_path)
-        if (
-            grouped or cell.context().get(replica, 0) == seq
-        ):  # or the row is stale, and a later one stands for it
+        last = cell.context().get(replica, 0)
+        if grouped and last < seq and (replica, seq) not in view.state.horizon:
+            raise Damaged(
+                f"event {replica.hex()}/{seq}: the index of changes names a cell that does not show it"
+            )
+        if grouped or last == seq:  # or the row is stale, and a later one stands for it
             gathering.add(cell_path, cell)
 
     def _scan_cells(self, link: Link, shared: Shared, gathering: batch.Gathering, view: View) -> Full:
@@ -280,7 +300,8 @@ class Sender:
             if had and shared.peers_told.get(replica) != had and replica != link.peer
         ]
         shared.peers_told = dict(state.peers)
-        digest = state.digest.to_bytes(16, "big") if shared.theirs == state.delivered else b""
+        is_comparable = state.is_counted and shared.theirs == state.delivered
+        digest = state.digest.to_bytes(16, "big") if is_comparable else b""
         closed = link.bases.tell(self._engine.registry.base) if shared.name == SYSTEM else b""
         return Tell(
             0, shared.number, numbering.table(), gained, digest, peers, wall, closed, answer, question

@@ -22,7 +22,7 @@ class Bootstrap(msgspec.Struct, frozen=True, array_like=True):
 class State:
     """What a keyspace is beside its cells, as of one commit. Not changed once committed."""
 
-    __slots__ = ("base", "bootstrap", "debt", "delivered", "digest", "horizon", "peers")
+    __slots__ = ("base", "bootstrap", "debt", "delivered", "digest", "horizon", "is_counted", "peers")
 
     def __init__(self) -> None:
         self.delivered = Vector()
@@ -31,6 +31,8 @@ class State:
         """The bounds of closed ids, all of them delivered: the other vectors are stored as what they have beyond."""
         self.digest = 0
         """Sum of the cells' weights, mod 2^128."""
+        self.is_counted = True
+        """Whether ``digest`` is known: not after a damaged cell was replaced, until all cells were weighed anew."""
         self.horizon = Vector()
         """The events whose index rows may have been collected: a prefix a replica."""
         self.debt = Vector()
@@ -44,7 +46,7 @@ class State:
         twin = State()
         twin.delivered, twin.digest = self.delivered.copy(), self.digest
         twin.horizon, twin.debt, twin.peers = self.horizon.copy(), self.debt.copy(), dict(self.peers)
-        twin.bootstrap, twin.base = self.bootstrap, self.base
+        twin.bootstrap, twin.base, twin.is_counted = self.bootstrap, self.base, self.is_counted
         return twin
 
     @property

@@ -172,6 +172,8 @@ class Cluster:
             states = [node.core.state(name) for node in alive if name in node.core.store.keyspaces()]
             if any(not s.is_whole or s.delivered != states[0].delivered for s in states):
                 return False
+            if not all(s.is_counted for s in states):
+                return False
             if any(s.digest != states[0].digest for s in states):
                 raise AssertionError(
                     f"seed {self.seed}: {name}: equal vectors, unequal digests\n{self.describe()}"

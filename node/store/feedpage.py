@@ -128,7 +128,7 @@ class _Reading:
 
     def _take_cell(self, cell_path: bytes, stored: bytes) -> None:
         try:
-            if shows(cell_path, record.unpack(cell_path, stored)):
+            if shows(cell_path, self._tables.unpack(cell_path, stored)):
                 self._take(Item(cell_path, b"", stored[record.CHECKSUM_BYTES :], None, self._place))
         except Damaged as error:
             self._take(Item(cell_path, b"", b"", None, self._place, str(error)))

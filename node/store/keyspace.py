@@ -7,18 +7,21 @@ tree and a write that turns out to be wrong has touched nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import lmdb
 import msgspec
 
-from gossamer.crdt import EMPTY, Cell, Dot, Vector, codec, expiry, path, vector
+from gossamer.crdt import EMPTY, Cell, Dot, MalformedError, Vector, codec, expiry, path, vector
 
 from .. import beaten
+from ..errors import Damaged
 from ..replication import bases
 from ..replication.state import Bootstrap, State
 from . import feed, index, ledger, record
+from .audit import Audit, false_groups, missing_rows
 from .feedlog import FeedDraft
 
 _STATE, _PEER, _BASE = b"state", b"peer:", b"base"
@@ -47,26 +50,42 @@ class Tables:
         self.ledger = env.open_db(f"{name}/ledger".encode(), txn=txn)
         self.tally = ledger.load(txn, self.ledger)
         self.bounds = bounds
+        self.audit = Audit()
+        self.damaged: set[bytes] = set()
+        """Paths at which the bytes on disk were found not to be what was written; any thread adds to it."""
 
     @property
     def keeps_notes(self) -> bool:
         """Whether beaten values are noted: not the registry's."""
         return self.bounds.records > 0 and not self.name.startswith("$")
 
+    def unpack(self, cell_path: bytes, stored: bytes) -> Cell:
+        """The cell of stored bytes. `Damaged`, and noted, if they are not what was written."""
+        try:
+            return record.unpack(cell_path, stored)
+        except Damaged:
+            self.damaged.add(cell_path)
+            raise
+
 
 def read_state(txn: lmdb.Transaction[bytes], meta: Any) -> State:
-    """The state in a keyspace's database ``meta``. `ValueError` or `TypeError` if it is not what was written."""
+    """The state in a keyspace's database ``meta``. `ValueError` or `TypeError` if it is not what was written.
+
+    What a peer had, if it is damaged, is not known any more, and will be told again.
+    """
     state = State()
     raw = txn.get(_STATE, db=meta)
     if raw is not None:
-        delivered, digest, horizon, debt, bootstrap = msgspec.msgpack.decode(raw)
-        state.base = vector.decode(txn.get(_BASE, db=meta) or _EMPTY)
+        delivered, digest, horizon, debt, bootstrap = msgspec.msgpack.decode(record.opened(raw))
+        state.base = vector.decode(record.opened(txn.get(_BASE, db=meta) or _EMPTY))
         state.delivered, state.digest = _read(delivered, state.base), int.from_bytes(digest, "big")
+        state.is_counted = bool(digest)
         state.horizon, state.debt = _read(horizon, state.base), _read(debt, state.base)
         state.bootstrap = msgspec.convert(bootstrap, Bootstrap | None)
     for key, value in txn.cursor(db=meta):
         if key.startswith(_PEER):
-            state.peers[key[len(_PEER) :]] = bases.unpack(value, state.base)
+            with suppress(MalformedError):
+                state.peers[key[len(_PEER) :]] = bases.unpack(record.opened(value), state.base)
     return state
 
 
@@ -88,18 +107,54 @@ class View:
     def cell(self, cell_path: bytes) -> Cell:
         """The cell at a path, the empty cell if there is none. `Damaged` if its checksum is wrong."""
         stored = self.txn.get(cell_path, db=self.tables.cells)
-        return EMPTY if stored is None else record.unpack(cell_path, stored)
+        return EMPTY if stored is None else self.tables.unpack(cell_path, stored)
 
     def cells(self, start: bytes, end: bytes | None = None) -> Iterator[tuple[bytes, Cell]]:
         """The stored cells with ``start <= path < end``, in path order."""
+        for cell_path, stored in self.stored(start, end):
+            yield cell_path, self.tables.unpack(cell_path, stored)
+
+    def readable(self, start: bytes, end: bytes | None = None) -> Iterator[tuple[bytes, Cell]]:
+        """As `cells`, without those that are damaged."""
+        for cell_path, stored in self.stored(start, end):
+            with suppress(Damaged):
+                yield cell_path, self.tables.unpack(cell_path, stored)
+
+    def stored(self, start: bytes, end: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
+        """The bytes of those cells as they lie on disk, damaged or not."""
         cursor = self.txn.cursor(db=self.tables.cells)
         found = cursor.set_range(start) if start else cursor.first()
         while found:
             cell_path = cursor.key()
             if end is not None and cell_path >= end:
                 return
-            yield cell_path, record.unpack(cell_path, cursor.value())
+            yield cell_path, cursor.value()
             found = cursor.next()
+
+    def damaged(self) -> list[bytes]:
+        """The paths of cells that were found damaged and still are, sorted."""
+        for cell_path in self.tables.damaged.copy():
+            if not self.is_damaged(cell_path):
+                self.tables.damaged.discard(cell_path)
+        return sorted(self.tables.damaged.copy())
+
+    def is_damaged(self, cell_path: bytes) -> bool:
+        """Whether there are bytes at a path which are not what was written."""
+        stored = self.txn.get(cell_path, db=self.tables.cells)
+        if stored is None:
+            return False
+        try:
+            self.tables.unpack(cell_path, stored)
+        except Damaged:
+            return True
+        return False
+
+    def damaged_in(self, after: bytes, upto: bytes | None) -> Iterator[bytes]:
+        """The paths of damaged cells with ``after < path <= upto``."""
+        end = None if upto is None else upto + b"\x00"
+        for cell_path, _ in self.stored(after + b"\x00" if after else b"", end):
+            if self.is_damaged(cell_path):
+                yield cell_path
 
     def rows(self, replica: bytes, start: int) -> Iterator[tuple[int, bool, bytes]]:
         """``(seq, grouped, path)`` of the rows of ``replica`` from seq ``start`` on, in order of seq."""
@@ -123,6 +178,17 @@ class View:
         if not cursor.set_key(index.key(*dot)):
             return []
         return [(value[:1] == index.GROUPED, value[1:]) for value in cursor.iternext_dup()]
+
+    def has_row(
+        self, dot: Dot, cell_path: bytes, flags: Sequence[bytes] = (index.SINGLE, index.GROUPED)
+    ) -> bool:
+        """Whether the index says that an event touched a cell."""
+        cursor, key = self.txn.cursor(db=self.tables.changes), index.key(*dot)
+        return any(cursor.set_key_dup(key, flag + cell_path) for flag in flags)
+
+    def is_collected(self, replica: bytes, seq: int) -> bool:
+        """Whether an event may be without rows here."""
+        return seq <= self.state.horizon.last(replica) or self.state.debt.has(replica, seq)
 
     def event_paths(self, dot: Dot) -> list[bytes]:
         """The paths of an event over several cells, sorted."""
@@ -186,6 +252,10 @@ class Draft(View):
         self._groups: dict[tuple[bytes, bytes], bool] = {}
         self._expiries: dict[tuple[bytes, bytes], bool] = {}
         self._peers: set[bytes] = set()
+        self.audited = 0
+        """What this draft adds to the total of the audit."""
+        self.spoils_audit = False
+        """It took away a cell of which that total may have a part."""
         self.may_return: frozenset[bytes] = frozenset()
         """Replicas that may come back with writes that nobody here has seen."""
         self.bounded: set[bytes] = set()
@@ -231,12 +301,15 @@ class Draft(View):
         known = self._cells.get(cell_path)
         return self._load(cell_path) if known is None else known
 
+    def is_damaged(self, cell_path: bytes) -> bool:
+        return cell_path not in self._cells and super().is_damaged(cell_path)
+
     def _load(self, cell_path: bytes) -> Cell:
         stored = self.txn.get(cell_path, db=self.tables.cells)
         if stored is None:
             cell, weight = EMPTY, 0
         else:
-            cell = record.unpack(cell_path, stored)
+            cell = self.tables.unpack(cell_path, stored)
             weight = record.weight(cell_path, cell, stored[record.CHECKSUM_BYTES :])
         self._cells[cell_path], self._weights[cell_path] = cell, weight
         return cell
@@ -263,12 +336,71 @@ class Draft(View):
         else:
             weight = 0
             self._dirty[cell_path] = None
-        state = self.state
-        state.digest = (state.digest - self._weights[cell_path] + weight) % record.DIGEST_MOD
-        self._cells[cell_path], self._weights[cell_path] = new, weight
+        self._weigh(cell_path, weight)
+        self._cells[cell_path] = new
         if _BOUNDED in cell_path and path.kind_of(cell_path) == "bounded_counter":
             self.bounded.add(cell_path)
         self.has_changed = True
+
+    def _weigh(self, cell_path: bytes, weight: int) -> None:
+        change = weight - self._weights[cell_path]
+        self.state.digest = (self.state.digest + change) % record.DIGEST_MOD
+        if self.tables.audit.has_passed(cell_path):
+            self.audited += change
+        self._weights[cell_path] = weight
+
+    def drop_damaged(self, cell_path: bytes) -> None:
+        """Take damaged bytes away, to put in their place what is known elsewhere, or to leave it empty.
+
+        What they weighed is not known, so the digest is not known either until `recount`.
+        """
+        for key, value in self.txn.cursor(
+            db=self.tables.expiries
+        ):  # all of them: what was in the cell is not known
+            if value == cell_path:
+                self._expiries[key, value] = False
+        self._cells[cell_path], self._weights[cell_path], self._dirty[cell_path] = EMPTY, 0, None
+        self.state.is_counted = False
+        self.spoils_audit = self.spoils_audit or self.tables.audit.may_include(cell_path)
+        self.tables.damaged.discard(cell_path)
+        self.has_changed = True
+
+    def recount(self) -> bool:
+        """Take the audit's total for the digest, if it is over and none is damaged; whether it was another."""
+        audit = self.tables.audit
+        total = (audit.total + self.audited) % record.DIGEST_MOD
+        if not audit.is_over or self.tables.damaged or (self.state.is_counted and total == self.state.digest):
+            return False
+        self.state.digest, self.state.is_counted, self.has_changed = total, True, True
+        return True
+
+    def reindex(self, cell_path: bytes) -> None:
+        """Mend the index of one cell: rows that it lacks, events noted there by mistake, rows that no cell shows."""
+        self.spill()
+        for dot in list(false_groups(self, cell_path)):
+            if self.has_row(dot, cell_path):  # as an event over this cell alone
+                self.drop_row(dot, False, cell_path)
+                self.add_group(dot, [cell_path])
+            else:
+                self._groups[cell_path, index.key(*dot)] = False
+                self._note_groups(cell_path)
+        for replica, seq in list(missing_rows(self, cell_path, self.cell(cell_path))):
+            rows = self.event_rows((replica, seq))
+            if (replica, seq) in self.groups(cell_path) or any(grouped for grouped, _ in rows):
+                self.add_group((replica, seq), [cell_path])
+            else:
+                self._rows[index.key(replica, seq), index.SINGLE + cell_path] = True
+            for grouped, other in rows:
+                if not self.is_damaged(other) and self.cell(other).context().get(replica, 0) < seq:
+                    self.drop_row((replica, seq), grouped, other)
+        self.has_changed = True
+
+    def _note_groups(self, cell_path: bytes) -> None:
+        """Note anew at a cell which events over several cells have a row for it: the whole index is read."""
+        row = index.GROUPED + cell_path
+        for key, value in self.txn.cursor(db=self.tables.changes):
+            if value == row:
+                self._groups[cell_path, key] = True
 
     def _index(self, cell_path: bytes, old: Cell, new: Cell, grouped: Iterable[Dot]) -> None:
         row = index.SINGLE + cell_path
@@ -279,7 +411,7 @@ class Draft(View):
                 continue
             if last and last > self.state.horizon.prefix(replica):
                 self._rows[index.key(replica, last), row] = False
-            if (replica, seq) not in grouped and not self._is_collected(replica, seq):
+            if (replica, seq) not in grouped and not self.is_collected(replica, seq):
                 self._rows[index.key(replica, seq), row] = True
 
     def _index_expiries(self, cell_path: bytes, old: Cell, new: Cell) -> None:
@@ -288,12 +420,9 @@ class Draft(View):
             is_put = (replica, expires_at) in after
             self._expiries[index.key(replica, expires_at), cell_path] = is_put
 
-    def _is_collected(self, replica: bytes, seq: int) -> bool:
-        return seq <= self.state.horizon.last(replica) or self.state.debt.has(replica, seq)
-
     def add_group(self, dot: Dot, paths: Iterable[bytes]) -> None:
         """The rows of an event over several cells, as it was made."""
-        if self._is_collected(*dot):
+        if self.is_collected(*dot):
             return
         key = index.key(*dot)
         for cell_path in paths:
@@ -322,7 +451,7 @@ class Draft(View):
         """Store the vectors as what they have beyond ``base``, of which all is delivered."""
         assert self.state.delivered.covers(base), "a base beyond what is delivered"
         self.state.base = base
-        self.txn.put(_BASE, vector.encode(base), db=self.tables.meta)
+        self.txn.put(_BASE, record.closed(vector.encode(base)), db=self.tables.meta)
         self._peers.update(self.state.peers)
         self.has_changed = True
 
@@ -406,18 +535,19 @@ class Draft(View):
         state.adopt_debt()
         packed = (
             _stored(state.delivered, state.base),
-            state.digest.to_bytes(16, "big"),
+            state.digest.to_bytes(16, "big") if state.is_counted else b"",
             _stored(state.horizon, state.base),
             _stored(state.debt, state.base),
             state.bootstrap,
         )
-        self.txn.put(_STATE, msgspec.msgpack.encode(packed), db=self.tables.meta)
+        self.txn.put(_STATE, record.closed(msgspec.msgpack.encode(packed)), db=self.tables.meta)
         for replica in self._peers:
             had = state.peers.get(replica)
             if had is None:
                 self.txn.delete(_PEER + replica, db=self.tables.meta)
             else:
-                self.txn.put(_PEER + replica, bases.pack(had, state.base), db=self.tables.meta)
+                packed_peer = record.closed(bases.pack(had, state.base))
+                self.txn.put(_PEER + replica, packed_peer, db=self.tables.meta)
         self._peers.clear()
         if self._feed is not None:
             self._feed.flush()
@@ -425,5 +555,9 @@ class Draft(View):
     def committed(self) -> None:
         """The transaction stands: what is kept in memory of the last commit is this."""
         self.tables.state, self.tables.tally = self.state, self.tally
+        if self.spoils_audit:
+            self.tables.audit = Audit()
+        else:
+            self.tables.audit.total += self.audited
         if self._feed is not None:
             self.tables.feed = self._feed.state

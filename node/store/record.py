@@ -17,6 +17,7 @@ from ..errors import Damaged
 
 CHECKSUM_BYTES = 4
 DIGEST_MOD = 2**128
+_CLOSED = b"\0"  # no array of msgpack begins so, and no vector
 
 
 def pack(cell_path: bytes, encoded: bytes) -> bytes:
@@ -33,6 +34,21 @@ def unpack(cell_path: bytes, stored: bytes) -> Cell:
         return codec.decode(encoded)
     except MalformedError as error:
         raise Damaged(f"cell {_name(cell_path)}: {error}") from None
+
+
+def closed(raw: bytes) -> bytes:
+    """Bytes that are no cell, as they are stored: a mark, a CRC-32, and they themselves."""
+    return _CLOSED + zlib.crc32(raw).to_bytes(CHECKSUM_BYTES, "big") + raw
+
+
+def opened(stored: bytes) -> bytes:
+    """The bytes of `closed`, or such as were stored before it was. `MalformedError` if they have changed since."""
+    if stored[:1] != _CLOSED:
+        return stored
+    raw = stored[1 + CHECKSUM_BYTES :]
+    if zlib.crc32(raw).to_bytes(CHECKSUM_BYTES, "big") != stored[1 : 1 + CHECKSUM_BYTES]:
+        raise MalformedError("a checksum is wrong; the value on disk is damaged")
+    return raw
 
 
 def weight(cell_path: bytes, cell: Cell, encoded: bytes | None = None) -> int:

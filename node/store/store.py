@@ -17,7 +17,8 @@ from gossamer.crdt import EMPTY, Cell, path
 
 from ..errors import Closed, Damaged, StoreFailed
 from ..replication.state import State
-from . import environment, feed, feedpage, ledger, record
+from . import environment, feed, feedpage, ledger
+from .audit import Audit
 from .feed import FeedState, Place, Subscribed
 from .keyspace import Draft, Tables, View
 
@@ -137,7 +138,7 @@ class Store:
             stored = txn.get(cell_path, db=self._tables[keyspace].cells)
         finally:
             txn.abort()
-        return EMPTY if stored is None else record.unpack(cell_path, stored)
+        return EMPTY if stored is None else self._tables[keyspace].unpack(cell_path, stored)
 
     def page(self, keyspace: str, prefix: bytes, after: bytes | None, limit: int) -> list[tuple[bytes, Cell]]:
         """Up to ``limit`` cells under ``prefix`` above ``after``, from one short read transaction."""
@@ -230,6 +231,20 @@ class Store:
             txn.commit()
         for d in changed:
             d.committed()
+
+    def damaged(self, keyspace: str) -> list[bytes]:
+        """Paths of cells that were found damaged. Any thread."""
+        return sorted(self._tables[keyspace].damaged.copy())
+
+    def audit(self, keyspace: str) -> Audit:
+        """How far all of a keyspace was read anew. For the writer's thread."""
+        return self._tables[keyspace].audit
+
+    def audit_step(self, keyspace: str, cells: int, size: int) -> None:
+        """Read some more of it; outside of any transaction."""
+        tables = self._tables[keyspace]
+        with self.reading() as txn:
+            tables.audit.step(View(tables, txn, tables.state), cells, size)
 
     def copy_to(self, folder: Path) -> None:
         """Copy the last commit into an empty folder, without free pages. Any thread; writers go on meanwhile."""

@@ -1,20 +1,29 @@
-"""A cell whose checksum is wrong: does the rest of the node go on, and is nobody told that he has it?"""
+"""A cell whose checksum is wrong: does the rest of the node go on, and is it replaced by what a peer has?
+
+Also an index that is wrong, keys that are, and a registry that cannot be read.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
+from gossamer import limits as node_limits
 from gossamer.crdt import path
 from gossamer.errors import Damaged
 from gossamer.replication import limits
+from gossamer.replication.registry import SYSTEM, remove_ops
 from gossamer.simulation import SimulatedNode
+from gossamer.store import record
 from gossamer.testing import Cluster
+from gossamer.turns import Instant, Write
 
 
-def flip(node: SimulatedNode, text: str) -> bytes:
+def flip(node: SimulatedNode, text: str, keyspace: str = "default") -> bytes:
     """Change one bit of a stored cell; returns what was there."""
     store, at = node.core.store, path.of_text(text)
-    cells = store._tables["default"].cells
+    cells = store._tables[keyspace].cells
     with store._env.begin(write=True) as txn:
         stored = txn.get(at, db=cells)
         assert stored is not None
@@ -60,7 +69,9 @@ def test_what_cannot_be_sent_is_not_claimed_and_everything_else_goes_on(
         assert b.register("x").get() == 1 and b.counter("n").value() == 12
 
 
-def test_collection_leaves_it_and_takes_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_replaced_by_what_a_peer_has_and_collected_like_the_rest(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(limits, "COLLECT_EVERY_S", 5.0)
     with Cluster(2, seed=32) as cluster:
         a, b = cluster.nodes
@@ -71,10 +82,247 @@ def test_collection_leaves_it_and_takes_the_rest(monkeypatch: pytest.MonkeyPatch
         assert (a.core.replica, 3) in b.core.state("default").delivered
         assert a.core.store.count("default")[1] >= 2, "not collected yet"
         flip(a, "register:x")
+        with pytest.raises(Damaged):
+            a.register("x").get()
+        with pytest.raises(Damaged):
+            a.register("x").set(2)
+        assert a.status()["damaged"] == ["default: register:x"]
+        cluster.advance(2)
+        assert a.register("x").get() == 1
+        a.register("x").set(3)
         cluster.advance(20)
-        a.counter("n").add(1)
-        b.counter("n").add(1)
+        cluster.settle()
+        assert a.register("x").get() == b.register("x").get() == 3
+        assert a.core.store.count("default")[1] == b.core.store.count("default")[1] == 0
+        status = a.status()
+        assert not status["damaged"] and status["keyspaces"]["default"]["healed"] == 1
+        assert "register:x was damaged, and is now as member 'n1' has it" in caplog.text
+        assert sums_up(a) and sums_up(b)
+
+
+def sums_up(node: SimulatedNode) -> bool:
+    """The digest is known, and that of the cells."""
+    state = node.core.state("default")
+    with node.core.store.snapshot() as views:
+        total = sum(record.weight(p, c) for p, c in views("default").cells(b"")) % record.DIGEST_MOD
+    return state.is_counted and total == state.digest
+
+
+def test_what_nobody_reads_is_found_by_the_scrub() -> None:
+    with Cluster(3, seed=33) as cluster:
+        a, b, _ = cluster.nodes
+        for i in range(700):
+            a.register(f"r{i:03}").set(i)
+        cluster.settle()
+        flip(b, "register:r699")
+        cluster.advance(10)
+        assert b.status()["keyspaces"]["default"]["healed"] == 1 and sums_up(b)
+        assert b.register("r699").get() == 699
+
+
+def test_nobody_has_it_so_it_stays_damaged_until_somebody_has() -> None:
+    with Cluster(3, seed=34) as cluster:
+        a, b, c = cluster.nodes
+        cluster.settle()
+        cluster.partition([a], [b, c])
+        a.register("x").set(1)
+        a.register("y").set(1)
+        stored = flip(a, "register:x")
+        cluster.heal()
+        cluster.advance(30)
+        with pytest.raises(Damaged):
+            a.register("x").get()
+        assert a.status()["damaged"] == ["default: register:x"]
+        assert a.status()["keyspaces"]["default"]["healed"] == 0
+        put_back(a, "register:x", stored)
+        cluster.advance(limits.DAMAGED_RETRY_S + 1)
+        cluster.settle()
+        assert b.register("x").get() == 1 and not a.status()["damaged"]
+        flip(a, "register:x")
+        cluster.advance(10)
+        assert a.register("x").get() == 1
+
+
+def test_unsent_events_on_other_cells_do_not_stand_in_the_way() -> None:
+    """The peer lacks them, but their rows say that they did not touch the damaged cell."""
+    with Cluster(2, seed=35) as cluster:
+        a, b = cluster.nodes
+        a.register("x").set(1)
+        cluster.settle()
+        cluster.partition([a], [b])
+        a.register("y").set(2)
+        b.register("x").set(3)
+        flip(a, "register:x")
+        cluster.heal()
         cluster.advance(20)
-        assert a.counter("n").value() == b.counter("n").value() == 2
-        assert a.core.store.count("default")[1] == 1, "the row of the damaged cell"
-        assert b.core.store.count("default")[1] == 0
+        cluster.settle()
+        assert a.register("x").get() == 3 and b.register("y").get() == 2
+        assert a.status()["keyspaces"]["default"]["healed"] == 1
+
+
+def test_one_that_was_away_for_long_is_healed_by_its_full_exchange(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has events of its own that nobody has, and a peer's batches say all of a range; one cell is gone there."""
+    monkeypatch.setattr(limits, "BATCH_BYTES_TARGET", 1)
+    with Cluster(3, seed=36) as cluster:
+        a, b, c = cluster.nodes
+        for name in ("kept", "gone"):
+            a.register(name).set(1)
+        cluster.settle()
+        cluster.partition([a, b], [c])
+        cluster.advance(5)
+        a.core.turn([Write(SYSTEM, remove_ops("n2"))], Instant(0, cluster.clock.now))
+        a.register("gone").remove()
+        a.register("kept").set(2)
+        c.register("own").set(7)
+        cluster.advance(30)
+        assert a.core.store.count("default")[1] == 0, "collected"
+        flip(c, "register:kept")
+        flip(c, "register:gone")
+        cluster.heal()
+        cluster.advance(20)
+        cluster.settle()
+        assert c.register("kept").get() == 2 and c.register("gone").get() is None
+        assert a.register("own").get() == 7
+        assert all(sums_up(node) for node in cluster.nodes)
+
+
+def test_a_restart_before_the_digest_is_counted_anew_forgets_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Cluster(2, seed=37) as cluster:
+        a, b = cluster.nodes
+        for i in range(50):
+            a.register(f"r{i}").set(i)
+        cluster.settle()
+        monkeypatch.setattr(node_limits, "SCRUB_CELLS", 1)
+        flip(a, "register:r9")
+        with pytest.raises(Damaged):
+            a.register("r9").get()
+        while a.core.state("default").is_counted:
+            assert cluster.clock.step()
+        cluster.kill(a)
+        cluster.advance(1)
+        cluster.restart(a)
+        assert not a.core.state("default").is_counted
+        b.register("new").set(1)
+        cluster.advance(10)
+        assert sums_up(a)
+        cluster.settle()
+        assert a.status()["keyspaces"]["default"]["digest_mismatches"] == 0
+
+
+def test_a_registry_that_cannot_be_read_is_no_reason_to_collect_or_to_stop() -> None:
+    with Cluster(2, seed=38) as cluster:
+        a, b = cluster.nodes
+        a.register("x").set(1)
+        cluster.settle()
+        cluster.kill(b)
+        cluster.advance(1)
+        cluster.partition([a], [b])
+        cluster.restart(b)
+        flip(b, "map:members/map:n0/register:replica", SYSTEM)
+        cluster.kill(b)
+        cluster.restart(b)
+        assert b.core.engine.registry.is_damaged
+        b.register("x").set(2)
+        b.register("x").remove()
+        cluster.advance(10)
+        assert b.core.store.count("default") == (1, 2), "nothing is collected"
+        cluster.heal()
+        cluster.advance(10)
+        cluster.settle()
+        assert not b.core.engine.registry.is_damaged
+        assert a.core.store.count("default") == b.core.store.count("default") == (0, 0)
+
+
+def change(
+    node: SimulatedNode, table: str, wrong: Callable[[bytes, bytes], tuple[bytes, bytes] | None]
+) -> None:
+    """Put other pairs in the place of those of a table that ``wrong`` has others for."""
+    store = node.core.store
+    db = getattr(store._tables["default"], table)
+    with store._env.begin(write=True) as txn:
+        pairs = [(pair, wrong(*pair)) for pair in txn.cursor(db=db)]
+        for (key, value), other in pairs:
+            if other is not None:
+                txn.delete(key, value, db=db)
+                txn.put(*other, db=db)
+
+
+WRONG = {
+    "no path": lambda row: row[:-2] + b"\xff\xff",
+    "another path": lambda row: row[:-2] + b"q" + row[-1:],
+    "another kind of row": lambda row: bytes((row[0] ^ 1,)) + row[1:],
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
+@pytest.mark.parametrize("table", ["changes", "groups"])
+@pytest.mark.parametrize("is_single", [True, False])
+def test_a_wrong_index_is_mended_from_the_cells(
+    table: str, wrong: Callable[[bytes], bytes], is_single: bool
+) -> None:
+    """The node goes on, and what a peer is sent in the end is whole."""
+    with Cluster(3, seed=39) as cluster:
+        a, b, c = cluster.nodes
+        cluster.settle()
+        cluster.partition([a], [b, c])
+        if is_single:
+            a.register("x").set(1)
+        else:
+            with a.transaction() as tx:
+                tx.register("x").set(1)
+                tx.register("y").set(2)
+        x = path.of_text("register:x")
+        if table == "changes":
+            change(a, table, lambda key, row: (key, wrong(row)) if row[1:] == x else None)
+        else:
+            change(a, table, lambda key, dot: (key, wrong(dot)) if key == x else None)
+        cluster.advance(10)  # a pass of the scrub
+        a.register("z").set(3)
+        cluster.heal()
+        for _ in range(2000):
+            cluster.clock.step()
+            assert is_single or (b.register("x").get() is None) == (b.register("y").get() is None)
+        cluster.settle()
+        assert b.register("x").get() == 1 and b.register("z").get() == 3
+        cluster.advance(30)
+        assert all(node.core.store.count("default")[1] == 0 for node in cluster.nodes) or table == "changes"
+
+
+@pytest.mark.parametrize("table", ["changes", "groups"])
+def test_what_is_sent_before_the_index_is_mended_is_no_half(table: str) -> None:
+    with Cluster(2, seed=40) as cluster:
+        a, b = cluster.nodes
+        cluster.settle()
+        cluster.partition([a], [b])
+        with a.transaction() as tx:
+            tx.register("x").set(1)
+            tx.register("y").set(2)
+        x = path.of_text("register:x")
+        if table == "changes":
+            change(a, table, lambda key, row: (key, row[:-2] + b"q\0") if row[1:] == x else None)
+        else:
+            change(a, table, lambda key, dot: (key, b"q" + dot[1:]) if key == x else None)
+        cluster.heal()
+        for _ in range(3000):
+            cluster.clock.step()
+            assert (b.register("x").get() is None) == (b.register("y").get() is None)
+        cluster.settle()
+        assert b.register("x").get() == 1
+
+
+def test_a_cell_whose_key_is_damaged_is_found_missing_and_comes_back(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with Cluster(2, seed=41) as cluster:
+        a, b = cluster.nodes
+        for i in range(5):
+            b.register(f"r{i}").set(i)
+        cluster.settle()
+        cluster.advance(10)
+        r4 = path.of_text("register:r4")
+        change(a, "cells", lambda key, stored: (b"\xfe" + key[1:], stored) if key == r4 else None)
+        cluster.advance(60)
+        cluster.settle()
+        assert a.register("r4").get() == 4 and sums_up(a)
+        assert not a.status()["damaged"]
+        assert "a cell whose key is damaged was dropped" in caplog.text

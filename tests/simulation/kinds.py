@@ -10,6 +10,7 @@ from __future__ import annotations
 from .bounded import Bounded
 from .changing import Changing
 from .conflicts import Conflicts
+from .damage import Damage
 from .expiring import ExpirySchedule
 from .feed import FeedSchedule
 from .heirs import HeirSchedule
@@ -25,4 +26,5 @@ KINDS: dict[str, type[Schedule]] = {
     "expiry": ExpirySchedule,
     "tokens": Tokens,
     "conflicts": Conflicts,
+    "damage": Damage,
 }

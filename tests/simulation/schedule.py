@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gossamer.backend import CLEAR, Op, make_op
-from gossamer.crdt import Dot, path
+from gossamer.crdt import Cell, Dot, path
 from gossamer.replication import limits, registry
 from gossamer.simulation import CALM, Cluster, SimulatedNode, Weather
+from gossamer.store import Store
 from gossamer.turns import Kept, Settle, Update, Write
 
 from .invariants import KEYSPACE, Invariants
@@ -201,7 +202,7 @@ class Schedule:
         if dot is not None:
             assert dot == (replica, before.last(replica) + 1)
             for cell_path in PATHS.values():
-                if dot in set(store.cell(KEYSPACE, cell_path).dots()):
+                if dot in set(self.look(store, cell_path).dots()):
                     touched[cell_path] = self._as_recorded(cell_path, ops)
             self.oracle.record(dot, touched, before, now)
         texts = ", ".join(f"{path.to_text(op.path)}.{op.method}{op.raw}" for op in ops)
@@ -213,6 +214,10 @@ class Schedule:
             node.flush()
             if node.is_alive:
                 self.cluster._schedule(index)
+
+    def look(self, store: Store, cell_path: bytes) -> Cell:
+        """A stored cell."""
+        return store.cell(KEYSPACE, cell_path)
 
     def may_write(self, node: SimulatedNode) -> bool:
         """What a writer that is catching up sees is more than its vector says, which the oracle cannot follow; and

@@ -10,10 +10,12 @@ from typing import Any
 import lmdb
 import pytest
 
+from gossamer.crdt import Vector
 from gossamer.errors import DirectoryUnusable, StoreError
 from gossamer.store import directory as layout
+from gossamer.store import record
 
-from .helpers import at, made, op, opened, raw, replica_in, snapshot, write
+from .helpers import at, made, op, opened, raw, replica_in, snapshot, value, write
 
 
 def unusable(where: Path, words: str) -> None:
@@ -258,3 +260,40 @@ def test_closing_twice_is_closing_once(tmp_path: Path) -> None:
     with pytest.raises(StoreError):
         opened(tmp_path)
     other.close()
+
+
+def test_a_bit_that_flips_in_a_keyspace_s_state_is_damage(tmp_path: Path) -> None:
+    """Else a number of events that is wrong would be believed, and numbers used twice."""
+    with replica_in(tmp_path) as replica:
+        write(replica, op("counter:c", "add", 1))
+    with raw(tmp_path, "default/meta") as (txn, _):
+        state = bytes(txn.get(b"state") or b"")
+    for place in range(len(state)):
+        with raw(tmp_path, "default/meta") as (txn, _):
+            txn.put(b"state", state[:place] + bytes((state[place] ^ 4,)) + state[place + 1 :])
+        with pytest.raises(DirectoryUnusable, match=r"data\.mdb is damaged.*restore the directory"):
+            opened(tmp_path)
+
+
+def test_a_state_from_before_it_had_a_checksum_is_read(tmp_path: Path) -> None:
+    with replica_in(tmp_path) as replica:
+        write(replica, op("counter:c", "add", 1))
+    with raw(tmp_path, "default/meta") as (txn, _):
+        txn.put(b"state", record.opened(bytes(txn.get(b"state") or b"")))
+    with replica_in(tmp_path) as replica:
+        assert value(replica, "counter:c") == 1
+
+
+def test_what_a_peer_had_is_forgotten_if_it_is_damaged(tmp_path: Path) -> None:
+    peer = b"\x07" * 8
+    had = Vector({peer: (1, 9)})
+    with replica_in(tmp_path) as replica, replica.store.transaction() as drafts:
+        drafts("default").set_peer(peer, had)
+    with replica_in(tmp_path) as replica:
+        assert replica.state("default").peers == {peer: had}
+    with raw(tmp_path, "default/meta") as (txn, _):
+        stored = bytearray(txn.get(b"peer:" + peer) or b"")
+        stored[-1] ^= 1
+        txn.put(b"peer:" + peer, bytes(stored))
+    with replica_in(tmp_path) as replica:
+        assert replica.state("default").peers == {}
