@@ -83,11 +83,13 @@ ACK_EVERY_S = 0.25
 SKIP_CHANGES = 1_000
 """Changes that a subscription does not want, after which it moves past them, so that it does not expire of them."""
 SCRUB_CELLS = 500
-"""Cells read anew in one step of the scrub: a few milliseconds of the writer."""
+"""Cells read anew in one step of the scrub, at most: a few milliseconds of the writer, which then has little else to do."""
+SCRUB_STEP_S = 0.1
+"""Seconds between two steps, at least: under load each is of `SCRUB_CELLS` times this, less than a millisecond."""
 SCRUB_BYTES = 1024 * 1024
 """Bytes after which such a step ends, however few its cells."""
 SCRUB_EVERY_S = 1.0
-"""Seconds between two steps: a million cells take half an hour. More of them find damage earlier, and read more."""
+"""Seconds in which `SCRUB_CELLS` are read: a million take half an hour. Less finds damage earlier, and reads more."""
 SCRUB_PRESSING_S = 0.01
 """Seconds between two steps while the digest is not known, or an index is known to be wrong."""
 

@@ -31,16 +31,18 @@ class Scrub:
     def step(self, now: float) -> None:
         """Read some more, if it is time."""
         pressing = self._pressing()
-        if now < self._stepped_at + (limits.SCRUB_PRESSING_S if pressing else limits.SCRUB_EVERY_S):
+        passed = now - self._stepped_at
+        if passed < (limits.SCRUB_PRESSING_S if pressing else limits.SCRUB_STEP_S):
             return
         self._stepped_at = now
+        part = 1.0 if pressing else min(1.0, passed / limits.SCRUB_EVERY_S)
         names = self._store.keyspaces()
         name = pressing[0] if pressing else names[self._passes % len(names)]
         audit = self._store.audit(name)
         if not (
             pressing and audit.is_over and name not in self._healer.suspects
         ):  # else its total is what is wanted
-            self._store.audit_step(name, limits.SCRUB_CELLS, limits.SCRUB_BYTES)
+            self._store.audit_step(name, max(1, int(limits.SCRUB_CELLS * part)), limits.SCRUB_BYTES)
         if audit.is_over:
             self._passes += 1
             self._unsettled[name] = audit.unindexed
