@@ -14,6 +14,8 @@ from .replication import registry
 Commit = Callable[[Sequence[Op]], Awaitable[Any]]
 
 REMOVE, FORGET = "members.remove", "members.forget"
+DROP = "keyspaces.drop"
+"""With ``name`` and, if it is to go at once, ``force``. `LocalBackend` does it: the node lets go of its own copy."""
 UNSUBSCRIBE = "subscriptions.remove"
 """With ``keyspace`` and ``name``; gives whether there was one. `LocalBackend` does it: it is no matter of members."""
 

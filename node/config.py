@@ -33,6 +33,10 @@ class NodeConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Nodes of another cluster's name are refused."""
     keyspaces: tuple[str, ...] = ()
     """Keyspaces to host beside the default one."""
+    read_only: tuple[str, ...] = ()
+    """Keyspaces to host and only read: what others write arrives and is passed on, and nothing is written here."""
+    host_default: bool = True
+    """Whether to host the keyspace ``default``."""
     durability: str = "commit"
     """``commit``: an acknowledged write survives power loss. ``relaxed``: it survives a crash of the process; a
     power loss may undo the last commits, never tears them."""
@@ -78,8 +82,13 @@ def of(data: str | os.PathLike[str], **given: Any) -> NodeConfig:
         check_address(config.advertise, "advertise")
     for what in ("name", "cluster"):
         _check_name(what, getattr(config, what))
-    for keyspace in config.keyspaces:
-        _check_name("keyspaces", keyspace)
+    for what in ("keyspaces", "read_only"):
+        for keyspace in getattr(config, what):
+            _check_name(what, keyspace)
+            if keyspace.startswith("$"):
+                raise ValueError(f"{what}: {keyspace!r}: the names with a $ are the node's own")
+    if not isinstance(config.host_default, bool):
+        raise TypeError(f"host_default: true or false is wanted, not {config.host_default!r}")
     if config.durability not in DURABILITIES:
         raise ValueError(f"durability: {config.durability!r} is not one of {', '.join(DURABILITIES)}")
     if type(config.feed_changes_max) is not int:
@@ -127,7 +136,7 @@ def _tupled(name: str, value: Any) -> Any:
         return tls.of(value)
     if name == "access":
         return None if value is None else Access(_path_like(value, "access"))
-    if name not in ("peers", "keyspaces", "documents"):
+    if name not in ("peers", "keyspaces", "read_only", "documents"):
         return value
     if isinstance(value, str):
         raise TypeError(f"{name}: a list of str is wanted, not the str {value!r}")

@@ -18,6 +18,8 @@
     │   ├── SubscriptionInUse     somebody else follows under this name now
     │   ├── WaitTimeout           what was waited for did not come in time (a TimeoutError as well)
     │   ├── TooStale              its state may be older than the reader allows
+    │   ├── ReadOnly              the node only reads this keyspace: write on another one
+    │   ├── OnlyCopy              a keyspace is not dropped while nobody else has all of it
     │   └── Quarantined           two payloads under one dot: some identity was used twice
     ├── ResolverFailed            a resolver raised, or returned what is no value: nothing is read
     ├── DocumentError             a typed document, and what is given to it or stored in it, do not agree
@@ -85,6 +87,14 @@ class InsufficientRights(StateError):
     def __init__(self, message: str, available: int = 0) -> None:
         super().__init__(message)
         self.available = available
+
+
+class ReadOnly(StateError):
+    """This node only reads the keyspace. Nothing was written."""
+
+
+class OnlyCopy(StateError):
+    """A keyspace was not dropped: it holds events that no other host is known to have."""
 
 
 class Closed(StateError):

@@ -150,3 +150,9 @@ class LinkTiming(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             number = getattr(self, name)
             if not number > 0:
                 raise ValueError(f"{name}: {number!r} is not above 0")
+
+
+DROP_TIMEOUT_S = 10.0
+"""Seconds that dropping a keyspace waits for other hosts to confirm that they have all of it; they tell it within a few."""
+DROP_LOOK_S = 0.02
+"""Seconds between looks whether it has gone."""

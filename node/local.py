@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, cast
@@ -15,11 +16,12 @@ from .beaten import Record
 from .changing import ChangeFailed, Changing
 from .documents import binding
 from .documents.schema import Schema
+from .errors import OnlyCopy
 from .feed import Feeds
 from .handles import conflicts as ledgers
 from .handles.conflicts import Verb
 from .handles.resolvers import Resolvers
-from .limits import PAGE_CELLS
+from .limits import DROP_LOOK_S, DROP_TIMEOUT_S, PAGE_CELLS
 from .replication.registry import SYSTEM
 from .ticket import Future, Ticket
 from .turns import Core, Effect, FeedInput, Instant, Settle, Update, Write
@@ -194,6 +196,32 @@ class LocalBackend:
             self.writer.submit(partial(self.core.host, keyspace)).result()
             self._hosted.add(keyspace)
 
+    def drop(self, keyspace: str, force: bool, timeout: float) -> None:
+        """Let go of a keyspace. `OnlyCopy` if it may not go within ``timeout`` seconds."""
+        deadline = self._begin_drop(timeout)
+        self.writer.submit(partial(self.core.leave, _writable(keyspace), force)).result()
+        while self.core.hosts(keyspace) and self._clock().mono < deadline:
+            time.sleep(DROP_LOOK_S)
+        self._ended(keyspace, self.writer.submit(partial(self.core.stay, keyspace)).result())
+
+    async def adrop(self, keyspace: str, force: bool, timeout: float) -> None:
+        """`drop`, awaited."""
+        deadline = self._begin_drop(timeout)
+        await self.writer.asubmit(partial(self.core.leave, _writable(keyspace), force))
+        while self.core.hosts(keyspace) and self._clock().mono < deadline:
+            await asyncio.sleep(DROP_LOOK_S)
+        self._ended(keyspace, await self.writer.asubmit(partial(self.core.stay, keyspace)))
+
+    def _begin_drop(self, timeout: float) -> float:
+        if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout >= 0:
+            raise ValueError(f"timeout: {timeout!r} is not a number of seconds")
+        return self._clock().mono + timeout
+
+    def _ended(self, keyspace: str, why_not: str) -> None:
+        if why_not:
+            raise OnlyCopy(why_not)
+        self._hosted.discard(keyspace)
+
     def _perform(self, what: FeedInput) -> Any:
         try:
             return self.writer.submit(what).result()
@@ -300,6 +328,12 @@ class LocalBackend:
         """An operator's request. `ValueError` for a verb that there is not."""
         if verb == admin.UNSUBSCRIBE:
             return await self.feeds.aunsubscribe(str(arguments.get("keyspace")), arguments.get("name", ""))
+        if verb == admin.DROP:
+            name, force = arguments.get("name", ""), arguments.get("force", False)
+            if not isinstance(name, str) or not isinstance(force, bool):
+                raise TypeError("name and force: a str and true or false are wanted")
+            await self.adrop(name, force, arguments.get("timeout", DROP_TIMEOUT_S))
+            return {"keyspace": name, "state": "dropped"}
         return await admin.perform(verb, arguments, await self.astatus(), self._register)
 
     async def _register(self, ops: Sequence[Op]) -> None:

@@ -24,7 +24,7 @@ from .documents import binding
 from .handles import Keyspace
 from .handles.conflicts import Conflict
 from .handles.keyspace import DEFAULT
-from .limits import LinkTiming
+from .limits import DROP_TIMEOUT_S, LinkTiming
 from .local import LocalBackend
 from .notices import NoticeThread
 from .opening import open_replica
@@ -46,6 +46,8 @@ class Settings(TypedDict, total=False):
     name: str | None
     cluster: str
     keyspaces: Sequence[str]
+    read_only: Sequence[str]
+    host_default: bool
     durability: Literal["commit", "relaxed"]
     advertise: str | None
     feed_changes_max: int
@@ -93,6 +95,20 @@ class Node(Keyspace):
         found = Keyspace(self._local, name)
         self._local.host(found.name)
         return found
+
+    def drop_keyspace(self, name: str, *, force: bool = False, timeout: float = DROP_TIMEOUT_S) -> None:
+        """Let go of a keyspace here, and free its pages, once other hosts have confirmed that they have all of it.
+
+        `OnlyCopy` if that is not so within ``timeout`` seconds; then it stays. With ``force`` it goes at once, and what
+        nobody else has is lost. Take it out of the settings as well, or the next `open` hosts it again.
+        """
+        self._local.drop(name, force, timeout)
+
+    async def adrop_keyspace(
+        self, name: str, *, force: bool = False, timeout: float = DROP_TIMEOUT_S
+    ) -> None:
+        """`drop_keyspace`, awaited."""
+        await self._local.adrop(name, force, timeout)
 
     def status(self) -> dict[str, Any]:
         """A plain, JSON-ready snapshot: replica, members, and for each keyspace what it holds and lacks."""

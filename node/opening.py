@@ -57,12 +57,13 @@ def _replica(config: NodeConfig, directory: Directory, name: str | None, address
     return Replica(
         directory.store,
         Identity(directory.replica, _random_id(), known, address, config.cluster, config.durability),
-        (DEFAULT, *config.keyspaces),
+        ((DEFAULT,) if config.host_default else ()) + config.keyspaces,
         peers=config.peers,
         old_ids=directory.old_ids,
         new_id=_random_id,
         on_new_id=keep,
         on_close=directory.close,
+        read_only=config.read_only,
         retention=Retention(config.feed_changes_max, config.feed_age_s),
     )
 

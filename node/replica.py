@@ -21,11 +21,12 @@ from . import beaten
 from .apply import expand
 from .backend import EXPECT, Op, make_op
 from .changing import ChangeFailed
-from .errors import Damaged, GossamerError, InsufficientRights, NotReady, StoreError
+from .errors import Damaged, GossamerError, InsufficientRights, NotReady, ReadOnly, StoreError
 from .feed import upkeep
 from .feed.hub import Hub
 from .feed.upkeep import RETENTION, Retention
 from .knowledge import Knowledge
+from .hosting import Hosting
 from .limits import EXPLAIN_CELLS_MAX, LEDGER_STEP
 from .replication import limits, registry
 from .replication.engine import Engine, Identity
@@ -79,6 +80,7 @@ class Replica:
         on_new_id: Callable[[bytes, list[bytes], str], None] | None = None,
         on_close: Callable[[], None] | None = None,
         retention: Retention = RETENTION,
+        read_only: Sequence[str] = (),
     ) -> None:
         """``peers`` are the addresses that were configured. ``new_id`` gives a fresh random replica id;
         ``on_new_id`` stores one: id, old ids, reason.
@@ -87,12 +89,15 @@ class Replica:
         """
         self.store = store
         self._on_close = on_close or store.close
-        for name in (SYSTEM, *keyspaces):
-            self._host(name)
         self.engine = Engine(identity, registry.Registry(), peers)
         self.engine.old_ids = list(old_ids)
         self.knowledge = Knowledge(store, self.engine)
+        self.engine.read_only = frozenset(read_only)
         self._new_id, self._on_new_id = new_id, on_new_id
+        self._hosting = Hosting(store, self.engine)
+        self.wake_at = 0.0
+        for name in (SYSTEM, *keyspaces, *read_only):
+            self._host(name)
         self._scrub = Scrub(store, self.engine.healer)
         self._rights = Rights(self.engine, self._knows_members)
         self._settled: list[tuple[Write, Result]] = []
@@ -127,9 +132,46 @@ class Replica:
 
     def _host(self, keyspace: str) -> None:
         known = self.store.keyspaces()
-        if keyspace not in known and len(known) >= limits.KEYSPACES_MAX:
+        if keyspace in known:
+            return
+        if len(known) >= limits.KEYSPACES_MAX:
             raise ValueError(f"keyspaces: at most {limits.KEYSPACES_MAX} on one node, {SYSTEM} among them")
+        if self.store.dropped_by(keyspace) == self.replica:
+            self._take_new_identity(f"keyspace {keyspace!r} is hosted again")
         self.store.host(keyspace)
+
+    def may_write(self, keyspace: str) -> bool:
+        """Whether this node may make events in a keyspace: writes, and all that it does unasked."""
+        return self.engine.may_write(keyspace)
+
+    def hosts(self, keyspace: str) -> bool:
+        """Whether a keyspace is here. Any thread."""
+        return keyspace in self.store.keyspaces()
+
+    def leave(self, keyspace: str, force: bool = False) -> None:
+        """Drop a keyspace, as soon as other hosts have all of it; at once with ``force``. `OnlyCopy` if there is none."""
+        if self._hosting.leave(keyspace, force=force):
+            self._drop(keyspace)
+        self._upkeep_at = self.wake_at = 0.0
+
+    def stay(self, keyspace: str) -> str:
+        """Give up dropping a keyspace; why it could not go, empty if it has gone."""
+        self._upkeep_at = self.wake_at = 0.0
+        return self._hosting.stay(keyspace)
+
+    def _drop(self, keyspace: str) -> None:
+        self._hosting.drop(keyspace)
+        for kept in (self._collecting, self._collected, self._rung):
+            kept.pop(keyspace, None)
+        self._rights.forget(keyspace)
+        self._refresh()
+        self.hub.ring(keyspace)
+        log.warning("%s: keyspace %r was dropped here", self.engine.identity.name, keyspace)
+
+    def _drop_left(self) -> None:
+        for name in sorted(self.engine.leaving):
+            if self._hosting.may_go(name):
+                self._drop(name)
 
     def state(self, keyspace: str) -> State:
         """The keyspace's state as of the last commit. Not to be changed."""
@@ -170,6 +212,7 @@ class Replica:
         if self.engine.is_disowned:
             with suppress(StoreError):  # this turn stands; the next one tries again before it writes anything
                 self._take_new_identity(self.engine.is_disowned)
+        self._drop_left()
         for alarm in self.engine.take_alarms():
             log.error("%s: %s", self.engine.identity.name, alarm)
         return results
@@ -237,7 +280,7 @@ class Replica:
             return where[0] in made and where[1] in made[where[0]].bounded
 
         def commit(draft: Draft, ops: Sequence[Op]) -> Dot | None:
-            return self._commit(draft, ops, now)
+            return self._commit(draft, ops, now) if self.may_write(draft.tables.name) else None
 
         settled = self._rights.settle(drafts, has_changed, commit, now.mono)
         if self._knows_members():
@@ -252,6 +295,8 @@ class Replica:
 
     def _commit(self, draft: Draft, ops: Sequence[Op], now: Instant) -> Dot | None:
         """One event of this node's own, over as many cells as it changes."""
+        if not self.may_write(draft.tables.name):
+            raise ReadOnly(f"keyspace {draft.tables.name!r}: this node only reads it")
         dot = (self.replica, draft.state.delivered.last(self.replica) + 1)
         estate = self._rights.needed(ops, draft.tables.name, draft.state.delivered)
         changed = expand(ops, draft.scan, draft.cell, Event(*dot, now.wall, estate))
@@ -308,7 +353,7 @@ class Replica:
         self._wake_followers()
 
     def _wake_followers(self) -> None:
-        for name in self.hub.followed():
+        for name in set(self.hub.followed()).intersection(self.store.keyspaces()):
             come = -1 if name in self._unready else self.store.feed(name).next
             if self._rung.get(name) != come:
                 self._rung[name] = come

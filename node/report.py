@@ -47,6 +47,7 @@ def members(replica: Replica) -> list[dict[str, Any]]:
             "replica": m.replica.hex(),
             "address": m.address,
             "keyspaces": sorted(m.keyspaces),
+            "read_only": sorted(m.read_only),
             "clock_skew_s": _skew(m.replica, replica),
             "state": _member_state(m.is_forgotten, m.is_removed, m.replica, replica.replica, linked),
             "old_replicas": sorted(i.hex() for i in m.ids if i != m.replica),
@@ -79,10 +80,15 @@ def keyspace(replica: Replica, name: str, now: float) -> dict[str, Any]:
     cells, rows = replica.store.count(name)
     engine = replica.engine
     ids = stability.counted(state, replica.replica, engine.registry, name, engine.linked(name))
+    hosts = [m for m in engine.registry.remaining if name in m.keyspaces]
+    unreachable = engine.unreachable(name, (m.replica for m in hosts), state)
     return {
         "delivered": vector_of(state.delivered),
         "events": state.delivered.count(),
         "digest": f"{state.digest:032x}",
+        "read_only": not replica.may_write(name),
+        "hosts": sorted(m.name for m in hosts),
+        "unreachable_hosts": sorted(m.name for m in hosts if m.replica in unreachable),
         "cells": cells,
         "rows": rows,
         "ready": not (state.bootstrap and state.bootstrap.is_first and not state.is_whole),

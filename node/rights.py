@@ -109,7 +109,7 @@ class Rights:
             except InsufficientRights as error:
                 if now >= one.until:
                     outcomes.append((one.write, error))
-            except (ValueError, GossamerError) as error:
+            except (KeyError, ValueError, GossamerError) as error:
                 outcomes.append((one.write, error))
         self._over |= {id(write) for write, _ in outcomes}
         return outcomes
@@ -169,6 +169,15 @@ class Rights:
                 _give(draft, cell_path, {peer: amount}, commit)
 
     # Evening out
+
+    def forget(self, keyspace: str) -> None:
+        """It is not hosted here any more. Spends that wait in it end with the next turn."""
+        self._waiting = [
+            one._replace(until=0.0) if one.where[0] == keyspace else one for one in self._waiting
+        ]
+        self._watched = {where: None for where in self._watched if where[0] != keyspace}
+        self._failed = {where: n for where, n in self._failed.items() if where[0] != keyspace}
+        self._asked_at = {where: at for where, at in self._asked_at.items() if where[0] != keyspace}
 
     def watch(self, keyspace: str, cell_paths: Sequence[bytes]) -> None:
         """These counters were changed; whoever runs low of one may get some of it."""

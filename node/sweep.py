@@ -33,7 +33,7 @@ class Sweep:
         allowed = self._engine.duties.sweepable(now.wall)
         found: list[tuple[str, Op]] = []
         with self._store.snapshot() as views:
-            for name in self._store.keyspaces():
+            for name in filter(self._engine.may_write, self._store.keyspaces()):
                 after = self._places.pop(name, sweeping.START)
                 paths, where = sweeping.find(views(name), allowed, after, limits.SWEEP_ROWS)
                 if where is not None:

@@ -202,6 +202,15 @@ class Core(FeedCore, Protocol):
     def host(self, keyspace: str) -> None:
         """Make a keyspace here, if it is not yet, and share it with peers. Writer thread."""
 
+    def hosts(self, keyspace: str) -> bool:
+        """Whether a keyspace is here. Any thread."""
+
+    def leave(self, keyspace: str, force: bool = False) -> None:
+        """Drop a keyspace as soon as other hosts have all of it. `OnlyCopy` if there is none. Writer thread."""
+
+    def stay(self, keyspace: str) -> str:
+        """Give up dropping it; why it could not go, empty if it has gone. Writer thread."""
+
     def cell(self, keyspace: str, cell_path: bytes) -> Cell:
         """The cell at a path. Any thread."""
 

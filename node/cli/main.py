@@ -13,6 +13,7 @@ from .demo import demo
 from .documents import documents
 from .exits import Commands
 from .explain import explain
+from .keyspaces import keyspaces
 from .members import members, status
 from .portable import export, import_
 from .serve import config, serve
@@ -59,6 +60,7 @@ for command in (
     watch,
     subscriptions,
     members,
+    keyspaces,
     status,
     documents,
     conflicts,

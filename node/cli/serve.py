@@ -42,6 +42,10 @@ def settings_options(command: F) -> F:
             click.option("--tls-key", metavar="FILE", help="PEM: its key."),
             click.option("--access", metavar="FILE", help="TOML: clients' access keys and their rights."),
             click.option("--keyspace", "keyspaces", multiple=True, metavar="NAME", help="One more to host."),
+            click.option("--read-only", multiple=True, metavar="NAME", help="One to host and only read."),
+            click.option(
+                "--host-default/--no-host-default", default=None, help="Whether to host default. [yes]"
+            ),
             click.option(
                 "--durability",
                 type=click.Choice(["commit", "relaxed"]),
@@ -65,8 +69,8 @@ def settings_options(command: F) -> F:
 
 
 EPILOG = (
-    "Each setting can also stand in the file (data, listen, advertise, peers, name, cluster, keyspaces, tls_ca, "
-    "tls_certificate, tls_key, access, durability, feed_changes_max, feed_age_s, log_json, log_level, and a table "
+    "Each setting can also stand in the file (data, listen, advertise, peers, name, cluster, keyspaces, read_only, "
+    "host_default, tls_ca, tls_certificate, tls_key, access, durability, feed_changes_max, feed_age_s, log_json, log_level, and a table "
     "timing) or in the environment (GOSSAMER_LISTEN and so on; "
     "lists with commas). Arguments come before the environment, and that before the file."
 )

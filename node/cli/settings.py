@@ -17,7 +17,7 @@ from ..limits import FEED_AGE_S, FEED_CHANGES_MAX, LEDGER_AGE_S, LEDGER_RECORDS,
 from .options import AT, TLS_FILES, tls_of
 
 PREFIX = "GOSSAMER_"
-_LISTS = ("peers", "keyspaces")
+_LISTS = ("peers", "keyspaces", "read_only")
 _OTHERS = ("GOSSAMER_AT", "GOSSAMER_CONFIG", "GOSSAMER_ACCESS_KEY")
 # Kubernetes gives every container such variables for a service that is called gossamer.
 _FOREIGN = ("GOSSAMER_SERVICE_", "GOSSAMER_PORT")
@@ -42,6 +42,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Nodes of another cluster's name are refused."""
     keyspaces: tuple[str, ...] = ()
     """Keyspaces to host beside the default one."""
+    read_only: tuple[str, ...] = ()
+    """Keyspaces to host and only read."""
+    host_default: bool = True
+    """Whether to host the keyspace ``default``."""
     tls_ca: str | None = None
     """A PEM file: the authority whose certificates are accepted. With it go ``tls_certificate`` and ``tls_key``."""
     tls_certificate: str | None = None

@@ -80,7 +80,10 @@ class Follower:
 
     def read(self) -> bool:
         """Read the next page; False if there is nothing more now, nor much that was passed over."""
-        page = self.feeds.core.feed_page(self.keyspace, self.tray.place, self.wanted.scope)
+        try:
+            page = self.feeds.core.feed_page(self.keyspace, self.tray.place, self.wanted.scope)
+        except KeyError:
+            raise ValueError(f"keyspace {self.keyspace!r}: this node does not host it") from None
         if page is None:
             return False
         self.tray.fill(page.items, page.after)

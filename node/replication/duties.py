@@ -34,10 +34,10 @@ class Duties:
         where, silent = stability.collect(draft, stable, after, limits.COLLECT_ROWS)
         if self.may_return():
             return where, []  # who comes back may have written *on* not knowing of the *off*
-        me, members = (
-            self._engine.identity.replica,
-            self._engine.registry.current | {self._engine.identity.replica},
-        )
+        me = self._engine.identity.replica
+        if not self._engine.may_write(keyspace):
+            return where, []
+        members = self._engine.registry.writers(keyspace) | {me}
         return where, [at for at in silent if stability.sweeper(draft.cell(at), members) == me]
 
     def collectable(self, state: State, keyspace: str) -> Vector:
@@ -74,9 +74,10 @@ class Duties:
             me.name,
             me.replica,
             me.address,
-            states,
+            states.keys() - self._engine.leaving,
             self._engine.old_ids,
             durability=me.durability,
+            read_only=self._engine.read_only & states.keys() - self._engine.leaving,
             is_again=self._engine.has_registered,
         )
         self._engine.has_registered = True

@@ -81,6 +81,10 @@ class Engine:
         """A peer said that this member was forgotten."""
         self.mismatches: dict[str, int] = {}
         """Keyspace -> how often equal vectors had unequal digests."""
+        self.read_only: frozenset[str] = frozenset()
+        """Keyspaces in which this node makes no event."""
+        self.leaving: set[str] = set()
+        """Keyspaces that this node is about to drop: it is registered as no host of them any more."""
         self.quarantined: dict[str, int] = {}
         """Keyspace -> in how many cells two payloads were found under one dot."""
         self.alarms: list[str] = []
@@ -95,6 +99,7 @@ class Engine:
         """Address that was dialed -> the name that the node there called itself by."""
         self.wall_ahead = 0
         """Microseconds by which this node's wall clock is ahead of the clock that ``now`` is."""
+        self._told_before: dict[str, tuple[float, Vector, Vector]] = {}
         self._aged: dict[str, tuple[float, Vector, Vector]] = {}
         self.duties = Duties(self)
         self.receiver = Receiver(self)
@@ -136,6 +141,16 @@ class Engine:
         self.old_ids.append(self.identity.replica)
         self.identity, self.is_disowned, self.has_registered = identity, None, False
         self.close_all("this node has taken a new replica id")
+
+    def forget_keyspace(self, keyspace: str) -> None:
+        """It is not hosted here any more. Every link begins anew, without it."""
+        self._aged.pop(keyspace, None)
+        self._told_before.pop(keyspace, None)
+        self.close_all(f"keyspace {keyspace!r} was dropped")
+
+    def may_write(self, keyspace: str) -> bool:
+        """Whether this node may make events in a keyspace: writes, and all that it does unasked."""
+        return keyspace not in self.read_only
 
     def unmet(self) -> list[str]:
         """Configured peers that were never met. What they may have written is not known, so nothing is stable yet."""
@@ -369,10 +384,26 @@ class Engine:
 
     def _age(self, name: str, state: State, now: float) -> Vector:
         """What was delivered here at least `FORWARD_AFTER_S` ago: only that is forwarded for others."""
-        since, young, aged = self._aged.get(name, (now, state.delivered, Vector()))
-        if now - since >= limits.FORWARD_AFTER_S:
-            since, young, aged = now, state.delivered, young
-        self._aged[name] = (since, young, aged)
+        aged = _aging(self._aged, name, state.delivered, now, limits.FORWARD_AFTER_S)
+        _aging(self._told_before, name, state.delivered, now, limits.UNREACHABLE_AFTER_S)
+        since = self._aged[name][0]
         if not aged.covers(state.delivered):
             self.wake(since + limits.FORWARD_AFTER_S)
         return aged
+
+    def unreachable(self, keyspace: str, hosts: Iterable[bytes], state: State) -> list[bytes]:
+        """Hosts that no path of hosts leads to: not linked, and not known to have what we have had for long."""
+        before = self._told_before.get(keyspace, (0.0, Vector(), Vector()))[2]
+        away = set(hosts) - self.linked(keyspace) - {self.identity.replica}
+        return sorted(r for r in away if not state.peers.get(r, Vector()).covers(before))
+
+
+def _aging(
+    kept: dict[str, tuple[float, Vector, Vector]], name: str, now_has: Vector, now: float, after_s: float
+) -> Vector:
+    """What was there at least ``after_s`` ago."""
+    since, young, aged = kept.get(name, (now, now_has, Vector()))
+    if now - since >= after_s:
+        since, young, aged = now, now_has, young
+    kept[name] = (since, young, aged)
+    return aged

@@ -20,6 +20,8 @@ TELL_AFTER_S = 0.05
 FORWARD_AFTER_S = 0.25
 """Seconds that others' events must have been lacking at a peer before we forward them. Several `TELL_AFTER_S`, so that a
 full mesh sends nothing twice; larger routes around a broken link more slowly."""
+UNREACHABLE_AFTER_S = 30.0
+"""Seconds that a host may lack what we have, and not be linked, before it is named as out of reach."""
 DIGEST_EVERY_S = 5.0
 """Seconds between digests told to a peer whose vector equals ours. A digest is 16 bytes."""
 ACK_TIMEOUT_S = 30.0

@@ -7,6 +7,7 @@
                           /register:address      where it listens
                           /set:keyspaces         what it hosts
                           /register:durability   commit, as it is if this is absent, or relaxed
+                          /set:read_only         those of them in which it makes no event
                           /flag:removed          it does not count for stability
     map:seals/map:<id>/flag:forgotten            an operator forgot the member: seal without waiting
                       /flag:dead                 an operator confirmed that the node is dead for good
@@ -47,6 +48,7 @@ class Member:
     address: str = ""
     keyspaces: set[str] = field(default_factory=set)
     durability: str = "commit"
+    read_only: set[str] = field(default_factory=set)
     is_removed: bool = False
     is_forgotten: bool = False
 
@@ -109,6 +111,11 @@ class Registry:
             for keyspace in self.seals[replica].keyspaces():
                 bounds.setdefault(keyspace, Vector()).update(self.seals[replica].bound(keyspace))
         return Base(bounds)
+
+    def writers(self, keyspace: str) -> set[bytes]:
+        """The current ids of the members that may make events in a keyspace."""
+        hosts = [m for m in self.remaining if keyspace in m.keyspaces]
+        return {m.replica for m in hosts if keyspace not in m.read_only}
 
     def is_agreed(self, seal: Seal) -> bool:
         """Every remaining member has found the id silent, or an operator forgot it; one who answers saw that."""
@@ -213,6 +220,8 @@ def _read_member(member: Member, rest: path.Path, value: Any) -> None:
             member.ids.add(id_of(text))
         case (("set", "keyspaces"), ("str", text)):
             member.keyspaces.add(text)
+        case (("set", "read_only"), ("str", text)):
+            member.read_only.add(text)
 
 
 def _read_seal(seal: Seal, rest: path.Path, value: Any) -> None:
@@ -244,6 +253,7 @@ def join_ops(
     old_ids: Iterable[bytes] = (),
     *,
     durability: str = "commit",
+    read_only: Iterable[str] = (),
     is_again: bool = False,
 ) -> list[Op]:
     """What a node must write to be registered as it is now; nothing if it is.
@@ -262,8 +272,15 @@ def join_ops(
         ops.append(make_op(_at(*root, ("register", "address")), "set", (address,)))
     if member.durability != durability and (member.replica == replica or not is_again):
         ops.append(make_op(_at(*root, ("register", "durability")), "set", (durability,)))
-    for keyspace in sorted(set(keyspaces) - member.keyspaces):
-        ops.append(make_op(_at(*root, ("set", "keyspaces"), ("str", keyspace)), "add"))
+    is_mine = member.replica == replica or not is_again
+    for name_of, wanted, found in (
+        ("keyspaces", set(keyspaces), member.keyspaces),
+        ("read_only", set(read_only), member.read_only),
+    ):
+        at = (*root, ("set", name_of))
+        ops += [make_op(_at(*at, ("str", text)), "add") for text in sorted(wanted - found)]
+        gone = sorted(found - wanted) if is_mine else ()
+        ops += [make_op(_at(*at, ("str", text)), "remove") for text in gone]
     if member.is_removed:
         ops.append(make_op(_at(*root, ("flag", "removed")), "disable"))
     return ops

@@ -84,5 +84,5 @@ class Wants:
         return ready & self.hosts(keyspace)
 
     def hosts(self, keyspace: str) -> set[bytes]:
-        """Replica ids of the members that host a keyspace and count."""
-        return {m.replica for m in self._engine.registry.remaining if keyspace in m.keyspaces}
+        """Replica ids of the members that count and may spend in a keyspace."""
+        return self._engine.registry.writers(keyspace)

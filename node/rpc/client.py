@@ -44,6 +44,10 @@ class Client(Keyspace):
         """An operator's request; arguments and result are JSON."""
         return self._remote.admin(verb, arguments)
 
+    def drop_keyspace(self, name: str, *, force: bool = False) -> None:
+        """Have the node let go of a keyspace, as `Node.drop_keyspace`. The call's own timeout should be longer."""
+        self.admin("keyspaces.drop", name=name, force=force)
+
     def close(self) -> None:
         """Close the connection. Again: does nothing."""
         self._remote.close()

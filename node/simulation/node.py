@@ -16,7 +16,7 @@ from ..beaten import Record
 from ..changing import ChangeFailed, Changing, check_outside
 from ..documents import binding
 from ..documents.schema import Schema
-from ..errors import Closed
+from ..errors import Closed, OnlyCopy
 from ..feed import Feeds, Wanted
 from ..handles import Keyspace, Transaction
 from ..handles.conflicts import HasConflicts, Ledgers, Verb, listed
@@ -25,6 +25,7 @@ from ..handles.resolvers import Resolvers
 from ..handles.space import Space
 from ..handles.waits import Waits
 from ..notices import Listener, Notices
+from ..limits import DROP_TIMEOUT_S
 from ..replica import DEFAULT, Replica
 from ..replication.engine import Identity
 from ..store import Store
@@ -61,6 +62,8 @@ class SimulatedNode(Subscribing, Waits, Space, HasConflicts):
         self.name = name
         self.directory = directory
         self.keyspaces = tuple(keyspaces)
+        self.read_only: tuple[str, ...] = ()
+        """Keyspaces that it hosts and only reads, from its next start on."""
         self.peers = tuple(peers)
         self._rng, self._clock, self._perform, self._step = rng, clock, perform, step
         self.settled: dict[int, Result] = {}
@@ -107,6 +110,7 @@ class SimulatedNode(Subscribing, Waits, Space, HasConflicts):
             old_ids=old,
             new_id=lambda: self._rng.randbytes(8),
             on_new_id=self._keep_identity,
+            read_only=self.read_only,
         )
         self._feeds = Feeds(
             self._core,
@@ -301,6 +305,26 @@ class SimulatedNode(Subscribing, Waits, Space, HasConflicts):
             self.core.host(name)
             self.flush()
         return Keyspace(self, name)
+
+    def drop_keyspace(self, name: str, *, force: bool = False, timeout: float = DROP_TIMEOUT_S) -> None:
+        """Let go of a keyspace; simulated time passes until other hosts have all of it. `OnlyCopy` if they do not."""
+        self.core.leave(name, force)
+        deadline = self._clock().mono + timeout
+        self.flush()
+        while self.core.hosts(name) and self._clock().mono < deadline and self._step():
+            pass
+        self._gone(name, self.core.stay(name))
+
+    async def adrop_keyspace(
+        self, name: str, *, force: bool = False, timeout: float = DROP_TIMEOUT_S
+    ) -> None:
+        """`drop_keyspace`, for async code."""
+        self.drop_keyspace(name, force=force, timeout=timeout)
+
+    def _gone(self, name: str, why_not: str) -> None:
+        if why_not:
+            raise OnlyCopy(why_not)
+        self.keyspaces = tuple(kept for kept in self.keyspaces if kept != name)
 
     def transaction(self) -> Transaction:
         """Writes that stand or fall together."""

@@ -67,6 +67,10 @@ class Tables:
             self.damaged.add(cell_path)
             raise
 
+    def databases(self) -> list[Any]:
+        """All of them."""
+        return [self.cells, self.changes, self.groups, self.expiries, self.meta, self.staged, self.feed_log]
+
 
 def read_state(txn: lmdb.Transaction[bytes], meta: Any) -> State:
     """The state in a keyspace's database ``meta``. `ValueError` or `TypeError` if it is not what was written.

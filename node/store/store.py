@@ -22,7 +22,7 @@ from .audit import Audit
 from .feed import FeedState, Place, Subscribed
 from .keyspace import Draft, Tables, View
 
-_NODE, _NAMES = b"node", b"keyspaces"
+_NODE, _NAMES, _DROPPED = b"node", b"keyspaces", b"dropped:"
 
 
 class Store:
@@ -70,6 +70,22 @@ class Store:
             txn.put(_NAMES, "\n".join(names).encode(), db=self._node)
             tables = Tables(self._env, name, txn, self._bounds)
         self._tables[name] = tables
+
+    def drop(self, name: str, replica: bytes) -> None:
+        """Remove all of a keyspace, for ever under the id ``replica``; its pages are free again."""
+        tables = self._tables[name]
+        with environment.translated(self._env), self._env.begin(write=True) as txn:
+            left = sorted({*self._names(txn)} - {name})
+            txn.put(_NAMES, "\n".join(left).encode(), db=self._node)
+            txn.put(_DROPPED + name.encode(), replica, db=self._node)
+            for db in tables.databases():
+                txn.drop(db, delete=False)  # a reader on another thread may hold the handle
+        del self._tables[name]
+
+    def dropped_by(self, name: str) -> bytes | None:
+        """The replica id under which a keyspace was dropped last; None if it never was."""
+        with self.reading() as txn:
+            return txn.get(_DROPPED + name.encode(), db=self._node)
 
     def state(self, keyspace: str) -> State:
         """A keyspace's state as of the last commit. `KeyError` if it is not hosted here."""

@@ -103,6 +103,15 @@ class StandIn:
     def host(self, keyspace: str) -> None:
         self.hosted.add(keyspace)
 
+    def hosts(self, keyspace: str) -> bool:
+        return keyspace in self.hosted
+
+    def leave(self, keyspace: str, force: bool = False) -> None:
+        self.hosted.discard(keyspace)
+
+    def stay(self, keyspace: str) -> str:
+        return ""
+
     def cell(self, keyspace: str, cell_path: bytes) -> Cell:
         return self.memory.cell(keyspace, cell_path)
 
