@@ -19,8 +19,8 @@ KEYSPACE = "default"
 class Invariants:
     """Watches a cluster through its whole history."""
 
-    def __init__(self, oracle: Oracle) -> None:
-        self.oracle = oracle
+    def __init__(self, oracle: Oracle, keyspace: str = KEYSPACE) -> None:
+        self.oracle, self.keyspace = oracle, keyspace
         self._delivered: dict[tuple[str, bytes], Vector] = {}
         self._digests: dict[bytes, int] = {}
         self._payloads: dict[tuple[bytes, int, bytes], bytes] = {}
@@ -32,13 +32,13 @@ class Invariants:
 
     def check(self, node: SimulatedNode) -> None:
         """`AssertionError` with the invariant's number."""
-        state = node.core.state(KEYSPACE)
+        state = node.core.state(self.keyspace)
         if self._checked.get(node.name) is state:
             return  # nothing was committed since
         self._checked[node.name] = state
         self.checks += 1
         with node.core.store.snapshot() as views:
-            view = views(KEYSPACE)
+            view = views(self.keyspace)
             stored = dict(view.readable(b"") if self.damaged_at(node) else view.cells(b""))
             self._record_sweeps(node, view)
             self._own_events(node)
@@ -64,7 +64,7 @@ class Invariants:
     def _record_sweeps(self, node: SimulatedNode, view: View) -> None:
         """Events that the node made by itself: it removes what is *off* for everybody."""
         me = node.core.replica
-        last, made = node.core.state(KEYSPACE).delivered.last(me), self.oracle.made.get(me, 0)
+        last, made = node.core.state(self.keyspace).delivered.last(me), self.oracle.made.get(me, 0)
         before = self._delivered.get((node.name, me), Vector())
         for seq in range(made + 1, last + 1):
             writes = {cell_path: ("remove", None) for _, cell_path in view.event_rows((me, seq))}
@@ -75,17 +75,17 @@ class Invariants:
     def _own_events(self, node: SimulatedNode) -> None:
         me = node.core.replica
         made = self.oracle.made.get(me, 0)
-        has = node.core.state(KEYSPACE).delivered.intervals(me)
+        has = node.core.state(self.keyspace).delivered.intervals(me)
         assert has == ((1, made) if made else ()), f"3, 10: {node} made {made} events and has {has}"
 
     def _never_shrinks(self, node: SimulatedNode) -> None:
-        key, now = (node.name, node.core.replica), node.core.state(KEYSPACE).delivered
+        key, now = (node.name, node.core.replica), node.core.state(self.keyspace).delivered
         before = self._delivered.get(key)
         assert before is None or now.covers(before), f"6: {node} had {before} and has {now}"
         self._delivered[key] = now
 
     def _digest(self, node: SimulatedNode, stored: dict[bytes, Cell]) -> None:
-        state = node.core.state(KEYSPACE)
+        state = node.core.state(self.keyspace)
         if self.damaged_at(node) or not state.is_counted:
             return
         total = sum(record.weight(p, c) for p, c in stored.items()) % record.DIGEST_MOD
@@ -104,8 +104,8 @@ class Invariants:
 
     def _half_events(self, node: SimulatedNode, stored: dict[bytes, Cell]) -> None:
         """By the cells alone: of an event that is not delivered none shows, unless the node says it is catching up."""
-        state = node.core.state(KEYSPACE)
-        said = report.keyspace(node.core, KEYSPACE, node._clock().mono)
+        state = node.core.state(self.keyspace)
+        said = report.keyspace(node.core, self.keyspace, node._clock().mono)
         assert state.is_whole or said["catching_up"], f"10: {node} is not whole, and does not say so"
         if not said["ready"]:
             self.unready += 1
@@ -121,7 +121,7 @@ class Invariants:
                     assert top < seq, f"10: readers of {node} see half of the event {(replica, seq)}"
 
     def _whole_events(self, node: SimulatedNode) -> None:
-        delivered = node.core.state(KEYSPACE).delivered
+        delivered = node.core.state(self.keyspace).delivered
         for (replica, seq), paths in self.oracle.events.items():
             if len(paths) > 1 and (replica, seq) not in delivered:
                 for cell_path in paths:
@@ -129,7 +129,7 @@ class Invariants:
                     assert top < seq, f"1, 10: {node} shows half of the event {(replica, seq)}"
 
     def _values(self, node: SimulatedNode, stored: dict[bytes, Cell]) -> None:
-        delivered, damaged = node.core.state(KEYSPACE).delivered, self.damaged_at(node)
+        delivered, damaged = node.core.state(self.keyspace).delivered, self.damaged_at(node)
         for cell_path in [at for at in self.oracle.by_path if at not in damaged]:
             kind = path.kind_of(cell_path)
             expected = SPECS[kind](self.oracle.visible(cell_path, delivered))

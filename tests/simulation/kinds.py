@@ -14,6 +14,7 @@ from .damage import Damage
 from .expiring import ExpirySchedule
 from .feed import FeedSchedule
 from .heirs import HeirSchedule
+from .partial import PartialSchedule
 from .schedule import Schedule
 from .tokens import Tokens
 
@@ -27,4 +28,5 @@ KINDS: dict[str, type[Schedule]] = {
     "tokens": Tokens,
     "conflicts": Conflicts,
     "damage": Damage,
+    "partial": PartialSchedule,
 }

@@ -93,6 +93,9 @@ def drawn_limits(rng: random.Random) -> Iterator[None]:
 class Schedule:
     """One run of one seed."""
 
+    keyspace = KEYSPACE
+    """The one that is written and looked at; a schedule of another kind has several."""
+
     def __init__(self, seed: int, steps: int = 40) -> None:
         self.outcome = Outcome(seed)
         self.rng = random.Random(seed)
@@ -139,7 +142,8 @@ class Schedule:
                 action()
             self._finish()
             self.outcome.trace = hash(
-                tuple(n.core.state(KEYSPACE).digest for n in self.alive()) + tuple(self.outcome.steps)
+                tuple(n.core.state(KEYSPACE).digest for n in self.alive() if n.core.hosts(KEYSPACE))
+                + tuple(self.outcome.steps)
             )
         return self.outcome
 
@@ -189,7 +193,7 @@ class Schedule:
         if not self.may_write(node):
             self.outcome.count("write while catching up")
             return
-        before, index = node.core.state(KEYSPACE).delivered, self.cluster.nodes.index(node)
+        before, index = node.core.state(self.keyspace).delivered, self.cluster.nodes.index(node)
         self.cluster.skew.setdefault(index, self.rng.choice((0.0, 0.0, -5.0, 3600.0)))
         now = node._clock().wall
         store = node.core.store
@@ -224,11 +228,11 @@ class Schedule:
         before a joiner has met the others, they may have collected an *off* that its *on* is concurrent with."""
         is_founder = self.cluster.nodes.index(node) < self.founders
         is_unmet = bool(node.core.engine.unmet()) and not is_founder
-        return node.core.state(KEYSPACE).is_whole and not is_unmet
+        return node.core.state(self.keyspace).is_whole and not is_unmet
 
     def as_input(self, ops: list[Op]) -> Write | Update | Settle:
         """How the writes are given to a node; a schedule of another kind has other ways."""
-        return Write(KEYSPACE, ops)
+        return Write(self.keyspace, ops)
 
     def _as_recorded(self, cell_path: bytes, ops: list[Op]) -> tuple[str, Any]:
         kind = path.kind_of(cell_path)
@@ -329,18 +333,18 @@ class Schedule:
 
     def _is_collected(self, node: SimulatedNode) -> None:
         """With nobody away, what is stable leaves no row, but for cells that wait to be swept."""
-        state = node.core.state(KEYSPACE)
+        state = node.core.state(self.keyspace)
         engine = node.core.engine
         if (
-            not engine.duties.collectable(state, KEYSPACE).covers(state.delivered)
+            not engine.duties.collectable(state, self.keyspace).covers(state.delivered)
             or engine.duties.may_return()
         ):
             self.outcome.count("collection held back")
             return
         with node.core.store.snapshot() as views:
-            cells = [cell for _, cell in views(KEYSPACE).cells(b"")]
+            cells = [cell for _, cell in views(self.keyspace).cells(b"")]
         waits = any(cell.live and cell.says_nothing for cell in cells)
-        rows = node.core.store.count(KEYSPACE)[1]
+        rows = node.core.store.count(self.keyspace)[1]
         assert waits or rows == 0, f"{node} keeps {rows} rows of stable events"
         self.outcome.count("collected")
 
@@ -357,7 +361,7 @@ class Schedule:
             self.invariants.check(node)
         for _ in range(60):
             self.cluster.advance(0.2)
-            if not any(node.core.store.count(KEYSPACE)[1] for node in self.alive()):
+            if not any(node.core.store.count(self.keyspace)[1] for node in self.alive()):
                 break
         for node in self.alive():
             self._is_collected(node)
