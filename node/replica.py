@@ -166,7 +166,7 @@ class Replica:
         self._rights.forget(keyspace)
         self._refresh()
         self.hub.ring(keyspace)
-        log.warning("%s: keyspace %r was dropped here", self.engine.identity.name, keyspace)
+        log.info("%s: keyspace %r was dropped here", self.engine.identity.name, keyspace)
 
     def _drop_left(self) -> None:
         for name in sorted(self.engine.leaving):

@@ -221,7 +221,7 @@ class Schedule:
 
     def look(self, store: Store, cell_path: bytes) -> Cell:
         """A stored cell."""
-        return store.cell(KEYSPACE, cell_path)
+        return store.cell(self.keyspace, cell_path)
 
     def may_write(self, node: SimulatedNode) -> bool:
         """What a writer that is catching up sees is more than its vector says, which the oracle cannot follow; and
