@@ -25,6 +25,7 @@ class Hosting:
 
     def __init__(self, store: Store, engine: Engine) -> None:
         self._store, self._engine = store, engine
+        engine.dropped |= {f"{replica.hex()} {name}" for name, replica in store.dropped().items()}
         self.dropped: list[str] = []
         """What was let go of since the last look."""
 
@@ -58,7 +59,7 @@ class Hosting:
         """Whether other hosts that know that this node leaves have everything."""
         members = self._engine.registry.members
         mine = members.get(self._engine.identity.name)
-        if mine is None or keyspace in mine.keyspaces or not self._store.state(SYSTEM).is_whole:
+        if mine is None or keyspace not in mine.leaving or not self._store.state(SYSTEM).is_whole:
             return False  # nobody was told yet
         system = self._store.state(SYSTEM)
         told = system.delivered.only(self._engine.identity.replica)
@@ -67,12 +68,12 @@ class Hosting:
         return state.is_whole and self._had_by_others(keyspace, known).covers(state.delivered)
 
     def others(self, keyspace: str) -> list[Member]:
-        """The other members that host a keyspace, and count."""
+        """The other members that host a keyspace, count, and are not about to drop it."""
         me = self._engine.identity
         return [
             m
             for m in self._engine.registry.remaining
-            if keyspace in m.keyspaces and m.replica != me.replica and m.name != me.name
+            if keyspace in m.keyspaces - m.leaving and m.replica != me.replica and m.name != me.name
         ]
 
     def _had_by_others(self, keyspace: str, among: set[bytes] | None = None) -> Vector:
@@ -84,7 +85,9 @@ class Hosting:
 
     def drop(self, keyspace: str) -> None:
         """Let go of it now. Not inside a transaction."""
-        self._store.drop(keyspace, self._engine.identity.replica)
+        me = self._engine.identity.replica
+        self._store.drop(keyspace, me)
+        self._engine.dropped.add(f"{me.hex()} {keyspace}")
         self._engine.leaving.discard(keyspace)
         self._engine.forget_keyspace(keyspace)
         self.dropped.append(keyspace)

@@ -25,6 +25,7 @@ from .errors import Damaged, GossamerError, InsufficientRights, NotReady, ReadOn
 from .feed import upkeep
 from .feed.hub import Hub
 from .feed.upkeep import RETENTION, Retention
+from .hosting import Hosting
 from .knowledge import Knowledge
 from .hosting import Hosting
 from .limits import EXPLAIN_CELLS_MAX, LEDGER_STEP
@@ -136,7 +137,7 @@ class Replica:
             return
         if len(known) >= limits.KEYSPACES_MAX:
             raise ValueError(f"keyspaces: at most {limits.KEYSPACES_MAX} on one node, {SYSTEM} among them")
-        if self.store.dropped_by(keyspace) == self.replica:
+        if self.store.dropped().get(keyspace) == self.replica:
             self._take_new_identity(f"keyspace {keyspace!r} is hosted again")
         self.store.host(keyspace)
 

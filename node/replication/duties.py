@@ -74,10 +74,12 @@ class Duties:
             me.name,
             me.replica,
             me.address,
-            states.keys() - self._engine.leaving,
+            states,
             self._engine.old_ids,
             durability=me.durability,
-            read_only=self._engine.read_only & states.keys() - self._engine.leaving,
+            read_only=self._engine.read_only & states.keys(),
+            leaving=self._engine.leaving & states.keys(),
+            dropped=self._engine.dropped,
             is_again=self._engine.has_registered,
         )
         self._engine.has_registered = True

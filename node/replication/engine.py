@@ -84,7 +84,9 @@ class Engine:
         self.read_only: frozenset[str] = frozenset()
         """Keyspaces in which this node makes no event."""
         self.leaving: set[str] = set()
-        """Keyspaces that this node is about to drop: it is registered as no host of them any more."""
+        """Keyspaces that this node drops once others have all of them."""
+        self.dropped: set[str] = set()
+        """``<id> <keyspace>``: what this node has dropped, and as whom."""
         self.quarantined: dict[str, int] = {}
         """Keyspace -> in how many cells two payloads were found under one dot."""
         self.alarms: list[str] = []

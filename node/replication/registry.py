@@ -8,6 +8,8 @@
                           /set:keyspaces         what it hosts
                           /register:durability   commit, as it is if this is absent, or relaxed
                           /set:read_only         those of them in which it makes no event
+                          /set:leaving           those of them that it will drop once others have all of them
+                          /set:dropped           <id> <keyspace>: what it has dropped, never to have it again as <id>
                           /flag:removed          it does not count for stability
     map:seals/map:<id>/flag:forgotten            an operator forgot the member: seal without waiting
                       /flag:dead                 an operator confirmed that the node is dead for good
@@ -49,6 +51,8 @@ class Member:
     keyspaces: set[str] = field(default_factory=set)
     durability: str = "commit"
     read_only: set[str] = field(default_factory=set)
+    leaving: set[str] = field(default_factory=set)
+    dropped: set[str] = field(default_factory=set)
     is_removed: bool = False
     is_forgotten: bool = False
 
@@ -111,6 +115,11 @@ class Registry:
             for keyspace in self.seals[replica].keyspaces():
                 bounds.setdefault(keyspace, Vector()).update(self.seals[replica].bound(keyspace))
         return Base(bounds)
+
+    def dropped(self, keyspace: str) -> set[bytes]:
+        """Replica ids that had a keyspace, dropped it, and will never have it again."""
+        said = [text.partition(" ") for m in self.members.values() for text in m.dropped]
+        return {id_of(replica) for replica, _, dropped in said if dropped == keyspace}
 
     def writers(self, keyspace: str) -> set[bytes]:
         """The current ids of the members that may make events in a keyspace."""
@@ -222,6 +231,10 @@ def _read_member(member: Member, rest: path.Path, value: Any) -> None:
             member.keyspaces.add(text)
         case (("set", "read_only"), ("str", text)):
             member.read_only.add(text)
+        case (("set", "leaving"), ("str", text)):
+            member.leaving.add(text)
+        case (("set", "dropped"), ("str", text)):
+            member.dropped.add(text)
 
 
 def _read_seal(seal: Seal, rest: path.Path, value: Any) -> None:
@@ -254,6 +267,8 @@ def join_ops(
     *,
     durability: str = "commit",
     read_only: Iterable[str] = (),
+    leaving: Iterable[str] = (),
+    dropped: Iterable[str] = (),
     is_again: bool = False,
 ) -> list[Op]:
     """What a node must write to be registered as it is now; nothing if it is.
@@ -276,6 +291,8 @@ def join_ops(
     for name_of, wanted, found in (
         ("keyspaces", set(keyspaces), member.keyspaces),
         ("read_only", set(read_only), member.read_only),
+        ("leaving", set(leaving), member.leaving),
+        ("dropped", {*dropped, *member.dropped}, member.dropped),
     ):
         at = (*root, ("set", name_of))
         ops += [make_op(_at(*at, ("str", text)), "add") for text in sorted(wanted - found)]

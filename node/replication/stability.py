@@ -29,8 +29,10 @@ def counted(
     hosts = {m.replica for m in registry.remaining if keyspace in m.keyspaces}
     current = registry.current
     gone = (registry.old | registry.removed | registry.sealed) - current
-    unknown = {r for r in (*state.delivered.replicas(), *state.peers) if r not in current}
-    return (hosts | (unknown - gone) | linked) - {own}
+    gone |= registry.dropped(keyspace)
+    # An id that is found here and is not known to host it counts too: its registration as a host may be on its way.
+    found = {*state.delivered.replicas(), *state.peers}
+    return (hosts | (found - gone) | linked) - {own}
 
 
 def stable(state: State, ids: AbstractSet[bytes]) -> Vector:

@@ -24,8 +24,8 @@ from ..handles.following import Subscribing
 from ..handles.resolvers import Resolvers
 from ..handles.space import Space
 from ..handles.waits import Waits
-from ..notices import Listener, Notices
 from ..limits import DROP_TIMEOUT_S
+from ..notices import Listener, Notices
 from ..replica import DEFAULT, Replica
 from ..replication.engine import Identity
 from ..store import Store

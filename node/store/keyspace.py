@@ -69,7 +69,7 @@ class Tables:
 
     def databases(self) -> list[Any]:
         """All of them."""
-        return [self.cells, self.changes, self.groups, self.expiries, self.meta, self.staged, self.feed_log]
+        return [found for found in vars(self).values() if isinstance(found, lmdb._Database)]
 
 
 def read_state(txn: lmdb.Transaction[bytes], meta: Any) -> State:

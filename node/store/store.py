@@ -82,10 +82,11 @@ class Store:
                 txn.drop(db, delete=False)  # a reader on another thread may hold the handle
         del self._tables[name]
 
-    def dropped_by(self, name: str) -> bytes | None:
-        """The replica id under which a keyspace was dropped last; None if it never was."""
+    def dropped(self) -> dict[str, bytes]:
+        """Keyspace -> the replica id under which it was dropped last."""
         with self.reading() as txn:
-            return txn.get(_DROPPED + name.encode(), db=self._node)
+            found = [(key, value) for key, value in txn.cursor(db=self._node) if key.startswith(_DROPPED)]
+        return {key[len(_DROPPED) :].decode(): value for key, value in found}
 
     def state(self, keyspace: str) -> State:
         """A keyspace's state as of the last commit. `KeyError` if it is not hosted here."""

@@ -7,7 +7,7 @@ acknowledged in it, wherever it was written, and a keyspace that has events has 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from gossamer.backend import Op, make_op
 from gossamer.errors import OnlyCopy, ReadOnly
@@ -202,6 +202,3 @@ class PartialSchedule(Schedule):
             assert not lost, f"{node} lacks {lost} of {name}"
             assert node.status()["keyspaces"][name]["hosts"] == sorted(n.name for n in hosts)
             self._is_collected(node)
-        with suppress(IndexError):
-            values = [[node.core.cell(name, at) for at in PATHS.values()] for node in hosts]
-            assert all(found == values[0] for found in values) or not hosts
