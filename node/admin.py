@@ -31,8 +31,10 @@ async def perform(verb: str, arguments: dict[str, Any], status: dict[str, Any], 
     is_dead = arguments.get("dead", False)
     if not isinstance(is_dead, bool):
         raise TypeError(f"dead: true or false is wanted, not {is_dead!r}")
+    (lost,) = [m.get("held_alone", {}) for m in status["members"] if m["name"] == member.name]
     await commit(registry.forget_ops(member, is_dead=is_dead))
     return {
+        "lost": lost,
         "member": member.name,
         "state": "forgotten",
         "replicas": sorted(i.hex() for i in member.ids),

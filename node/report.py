@@ -11,7 +11,11 @@ from .replication import healing, stability
 
 if TYPE_CHECKING:
     from .replica import Replica
+    from .replication.registry import Member
     from .store.feed import Subscribed
+
+
+_NOTHING = Vector()
 
 
 def status(replica: Replica, now: float) -> dict[str, Any]:
@@ -25,7 +29,7 @@ def status(replica: Replica, now: float) -> dict[str, Any]:
         "unmet_peers": engine.unmet(),
         "forgotten": engine.is_forgotten,
         "damaged": _damaged(replica),
-        "members": members(replica),
+        "members": members(replica, now),
         "keyspaces": {name: keyspace(replica, name, now) for name in replica.store.keyspaces()},
         "store_bytes": replica.store.size(),
     }
@@ -36,7 +40,7 @@ def _damaged(replica: Replica) -> list[str]:
     return [f"{name}: {healing.name_of(at)}" for name in names for at in replica.store.damaged(name)]
 
 
-def members(replica: Replica) -> list[dict[str, Any]]:
+def members(replica: Replica, now: float) -> list[dict[str, Any]]:
     """The registry, with who is linked now, and what clock it has."""
     engine = replica.engine
     linked = {link.peer for link in engine.links.values() if link.hello and not link.closing}
@@ -52,10 +56,42 @@ def members(replica: Replica) -> list[dict[str, Any]]:
             "state": _member_state(m.is_forgotten, m.is_removed, m.replica, replica.replica, linked),
             "old_replicas": sorted(i.hex() for i in m.ids if i != m.replica),
             "sealed": sorted(i.hex() for i in m.ids if i in sealed),
+            "last_heard_s": _last_heard(replica, m, now),
+            "held_alone": held_alone(replica, m),
             "dead": any(i in seals and seals[i].is_dead for i in m.ids),
         }
         for m in sorted(engine.registry.members.values(), key=lambda m: m.name)
     ]
+
+
+def _last_heard(replica: Replica, member: Member, now: float) -> float | None:
+    """Seconds since something came from a member itself; None if nothing has since this node was opened."""
+    heard = [replica.engine.heard[i] for i in member.ids if i in replica.engine.heard]
+    return round(now - max(heard), 3) if heard and member.replica != replica.replica else None
+
+
+def held_alone(replica: Replica, member: Member) -> dict[str, int]:
+    """Keyspace -> the events that a member has told of and that no other one is known to have, where there are any.
+
+    What is lost should it never come back, as far as it was told here since this node was opened.
+    """
+    engine = replica.engine
+    out: dict[str, int] = {}
+    for (peer, name), told in engine.last_told.items():
+        if peer not in member.ids or not replica.hosts(name):
+            continue
+        state = replica.store.state(name)
+        lost = told.minus(state.delivered)
+        others = [m.replica for m in engine.registry.remaining if m.name != member.name]
+        for link in engine.links.values():
+            shared = link.shared.get(name)
+            if shared is not None and shared.theirs is not None and link.peer not in member.ids:
+                lost = lost.minus(shared.theirs)
+        for other in others:
+            lost = lost.minus(engine.last_told.get((other, name), _NOTHING))
+        if lost:
+            out[name] = out.get(name, 0) + lost.count()
+    return out
 
 
 def _skew(member: bytes, replica: Replica) -> float | None:

@@ -72,13 +72,27 @@ def _ask(
 ) -> None:
     at, timeout, as_json = where
     with node_at(at, timeout) as client:
-        if name not in {member["name"] for member in client.status()["members"]}:
+        found = {member["name"]: member for member in client.status()["members"]}
+        if name not in found:
             not_found(f"member {name}")
+        if verb == "members.forget" and not as_json:
+            _show_losses(found[name])
         if not yes:
             click.confirm(question, abort=True, err=True)
         done = client.admin(verb, name=name, **more)
     if as_json:
         show.print_json(done)
+
+
+def _show_losses(member: dict[str, Any]) -> None:
+    """What nobody else has, as far as the node that is asked was told."""
+    heard, alone = member["last_heard_s"], member["held_alone"]
+    for keyspace, events in alone.items():
+        click.echo(f"{keyspace}: {events} events that no other member is known to have", err=True)
+    if not alone:
+        click.echo("Nothing is known that it alone holds.", err=True)
+    since = "before this node was opened" if heard is None else f"{heard:,.0f} s ago"
+    click.echo(f"It was last heard {since}; what it wrote after that is not known.", err=True)
 
 
 @click.command()

@@ -95,6 +95,8 @@ class Engine:
         """Replica id -> when its last link was alive."""
         self.proofs: dict[str, dict[bytes, Proof]] = {}
         """Keyspace -> replica id -> since when we hold all that it had."""
+        self.last_told: dict[tuple[bytes, str], Vector] = {}
+        """Replica id and keyspace -> the vector that it told last on a link that has ended."""
         self.found: dict[str, bytes] = {}
         """Address that was dialed -> the replica id that was found there."""
         self.claimed: dict[str, str] = {}
@@ -124,7 +126,9 @@ class Engine:
 
     def disconnect(self, link_id: int) -> None:
         """A connection has ended, whoever ended it."""
-        self.links.pop(link_id, None)
+        link = self.links.pop(link_id, None)
+        if link is not None:
+            self._remember(link)
         for proofs in self.proofs.values():
             for replica in proofs.keys() - self.registry.current:
                 del proofs[replica]  # nobody waits for it, and there may be ever more of them
@@ -132,6 +136,14 @@ class Engine:
     def close(self, link: Link, reason: str) -> None:
         """End a link after what is pending on it has been sent."""
         link.closing = link.closing or reason
+
+    def _remember(self, link: Link) -> None:
+        """What a peer had when it was last heard: what is lost with it, should it never come back."""
+        for shared in link.shared.values():
+            if shared.theirs is not None and shared.their_whole:
+                self.last_told[link.peer, shared.name] = shared.theirs
+        while len(self.last_told) > limits.LAST_TOLD_MAX:
+            del self.last_told[next(iter(self.last_told))]
 
     def close_all(self, reason: str) -> None:
         """End every link: what was being received or acknowledged did not happen."""
@@ -279,6 +291,7 @@ class Engine:
             if link.closing:
                 out.append(Close(link.id, link.closing))
                 del self.links[link.id]
+                self._remember(link)
         return out
 
     def _messages(

@@ -57,6 +57,8 @@ WANTS_MAX = 64
 """Counters for which one peer's questions are kept until they are answered; it asks again for the others."""
 NAME_BYTES_MAX = 200
 """Bytes of a member's or keyspace's name; it is part of a path."""
+LAST_TOLD_MAX = 4096
+"""Vectors remembered of peers that are not linked any more, one a peer and keyspace: they say what is lost with it."""
 LINKS_MAX = 2048
 """Links at once. Each costs a few kilobytes and a stream."""
 KEYSPACES_MAX = 255

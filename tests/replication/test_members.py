@@ -173,6 +173,30 @@ def test_what_only_the_forgotten_held_is_lost_and_nothing_else() -> None:
         assert not any(link.hello for link in d.core.engine.links.values() if not link.closing)
 
 
+def test_what_it_alone_held_is_known_before_it_is_forgotten() -> None:
+    with script(3, BATCH_BYTES_TARGET=1, WINDOW_BATCHES=1, **BRISK) as run:
+        a, b, c = run.nodes
+        run.settle()
+        run.cut([a, b], [c])
+        run.wait(5)
+        for n in range(4):
+            run.do(c, ("counter:c", "add", 1), ("register:r", "set", n))
+        run.cluster.heal()
+        while not any(m["ahead"] for m in a.status()["keyspaces"]["default"]["peers"].values()):
+            run.cluster.clock.step()
+        had = c.core.state("default").delivered
+        run.cluster.kill(c)
+        run.wait(5)
+        lost = had.minus(a.core.state("default").delivered).minus(b.core.state("default").delivered).count()
+        (shown,) = [m for m in a.status()["members"] if m["name"] == c.name]
+        assert shown["held_alone"] == ({"default": lost} if lost else {}) and lost
+        assert 3 < shown["last_heard_s"] < 10
+        run.cluster.restart(c)
+        run.settle()
+        (shown,) = [m for m in a.status()["members"] if m["name"] == c.name]
+        assert shown["held_alone"] == {}
+
+
 def test_concurrent_forgets_of_one_member_join() -> None:
     with script(4, **BRISK) as run:
         a, b, c, d = run.nodes
