@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from ..handles import Keyspace
-from ..limits import CLIENT_TIMEOUT_S
+from ..limits import CLIENT_TIMEOUT_S, DROP_TIMEOUT_S
 from ..tls import TLS, of
 from .remote import RemoteBackend
 
@@ -44,9 +44,9 @@ class Client(Keyspace):
         """An operator's request; arguments and result are JSON."""
         return self._remote.admin(verb, arguments)
 
-    def drop_keyspace(self, name: str, *, force: bool = False) -> None:
-        """Have the node let go of a keyspace, as `Node.drop_keyspace`. The call's own timeout should be longer."""
-        self.admin("keyspaces.drop", name=name, force=force)
+    def drop_keyspace(self, name: str, *, force: bool = False, timeout: float = DROP_TIMEOUT_S) -> None:
+        """Have the node let go of a keyspace, as `Node.drop_keyspace`. The client's own timeout should be longer."""
+        self.admin("keyspaces.drop", name=name, force=force, timeout=timeout)
 
     def close(self) -> None:
         """Close the connection. Again: does nothing."""

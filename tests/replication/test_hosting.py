@@ -13,6 +13,7 @@ from gossamer.replication import limits
 from gossamer.simulation import SimulatedNode
 from gossamer.testing import Cluster
 from gossamer.turns import Write
+from tests.processes.waiting import so
 
 NAME = "orders"
 
@@ -214,17 +215,23 @@ def test_wrong_names_are_named_and_a_write_into_what_is_gone_is_refused() -> Non
         cluster.advance(3)
 
 
+def until_it_has_two_hosts(node: gossamer.Node, name: str) -> None:
+    so(lambda: len(node.status()["keyspaces"][name]["hosts"]) == 2, f"a second host of {name}")
+
+
 def test_a_real_node_lets_go_by_itself_by_the_client_and_in_a_coroutine(tmp_path: Path) -> None:
     with gossamer.open(tmp_path / "a", listen="127.0.0.1:0", keyspaces=["x", "y", "z"]) as a:
         assert a.address is not None
         with (
             gossamer.open(tmp_path / "b", keyspaces=["x", "y"], peers=[a.address]) as b,
-            gossamer.connect(a.address, timeout=15) as client,
+            gossamer.connect(a.address, timeout=90) as client,
         ):
             for name in ("x", "y", "z"):
                 a.keyspace(name).counter("c").add(1)
-            client.drop_keyspace("x")
-            a.drop_keyspace("y")
+            for name in ("x", "y"):
+                until_it_has_two_hosts(a, name)
+            client.drop_keyspace("x", timeout=60)
+            a.drop_keyspace("y", timeout=60)
             with pytest.raises(gossamer.OnlyCopy):
                 client.drop_keyspace("z")
             assert sorted(a.status()["keyspaces"]) == ["$system", "default", "z"]
