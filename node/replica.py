@@ -27,7 +27,6 @@ from .feed.hub import Hub
 from .feed.upkeep import RETENTION, Retention
 from .hosting import Hosting
 from .knowledge import Knowledge
-from .hosting import Hosting
 from .limits import EXPLAIN_CELLS_MAX, LEDGER_STEP
 from .replication import limits, registry
 from .replication.engine import Engine, Identity
