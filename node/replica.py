@@ -538,6 +538,8 @@ class Replica:
                 raise ValueError(f"member {member!r}: none that counts is called so")
             if keyspace not in found.keyspaces:
                 raise ValueError(f"member {member!r}: it does not host keyspace {keyspace!r}")
+            if keyspace in found.read_only:
+                raise ValueError(f"member {member!r}: it only reads keyspace {keyspace!r}")
             replica = found.replica
         others = self._rights.estate(keyspace, replica, delivered) - {replica}
         return (replica, *sorted(others))

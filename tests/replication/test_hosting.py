@@ -87,6 +87,11 @@ def test_who_only_reads_makes_no_event_and_counts_for_all_else() -> None:
             b.register("r").set(2)
         with pytest.raises(gossamer.ReadOnly):
             b.register("r").update(lambda value: value)
+        a.bounded_counter("stock").mint(9)
+        with pytest.raises(ValueError, match="only reads"):
+            a.bounded_counter("stock").transfer("n1", 3)
+        cluster.advance(10)
+        assert b.bounded_counter("stock").value() == 9 and b.bounded_counter("stock").available() == 0
         cluster.cut(a, c)
         a.register("r").set(3)
         cluster.advance(5)
