@@ -3,7 +3,19 @@
 No I/O, no clock (time is an argument), no threads.
 """
 
-from . import cell, codec, counter_bounded, expiry, path, register_lww, register_mv, values, vector
+from . import (
+    cell,
+    codec,
+    counter_bounded,
+    expiry,
+    operation,
+    path,
+    register_lww,
+    register_mv,
+    tally,
+    values,
+    vector,
+)
 from .cell import EMPTY, Cell, Dead, Dot, Entry, Event, join
 from .celltype import Args, CellType, Write, remove
 from .errors import MalformedError, RightsError, UnseenError
@@ -33,11 +45,13 @@ __all__ = [
     "counter_bounded",
     "expiry",
     "join",
+    "operation",
     "path",
     "register_lww",
     "register_mv",
     "register_type",
     "remove",
+    "tally",
     "type_at",
     "values",
     "vector",

@@ -30,6 +30,15 @@ def payload_of(total: int) -> bytes:
     return total.to_bytes((total.bit_length() + 8) // 8, "big", signed=True)
 
 
+def one_amount(args: Args) -> Args:
+    """``args``, which must be the one int that an ``add`` takes."""
+    if len(args) != 1:
+        raise TypeError(f"counter.add takes one int, {len(args)} given")
+    if whole("n", args[0]).bit_length() > AMOUNT_BITS_MAX:
+        raise ValueError(f"n: an int of more than {AMOUNT_BITS_MAX} bits")
+    return args
+
+
 def _add(cell: Cell, event: Event, args: Args) -> Cell:
     own = own_entry(cell, event.replica)
     if own is None:
@@ -45,13 +54,7 @@ class CounterPN(CellType):
         return self._methods
 
     def prepare(self, method: str, args: Args) -> Args:
-        if method != "add":
-            return super().prepare(method, args)
-        if len(args) != 1:
-            raise TypeError(f"counter.add takes one int, {len(args)} given")
-        if whole("n", args[0]).bit_length() > AMOUNT_BITS_MAX:
-            raise ValueError(f"n: an int of more than {AMOUNT_BITS_MAX} bits")
-        return args
+        return one_amount(args) if method == "add" else super().prepare(method, args)
 
     def verdict(self, cell: Cell) -> Verdict:
         return together(cell, "the sum", ", less what resets have seen")

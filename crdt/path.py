@@ -44,8 +44,12 @@ CELLS = {
 ELEMENTS = {"none": 0x30, "bool": 0x31, "int": 0x32, "float": 0x33, "str": 0x34, "bytes": 0x35}
 """Kinds of set elements, named for their Python types."""
 
-_codes = {**CONTAINERS, **CELLS, **ELEMENTS}
+OPERATIONS = {"op": 0x20, "op_id": 0x21}
+"""Kinds of cells that the node keeps for writes with an ``op_id``: under a counter, and at the top of a keyspace."""
+
+_codes = {**CONTAINERS, **CELLS, **ELEMENTS, **OPERATIONS}
 _kinds = {code: kind for kind, code in _codes.items()}
+_OPERATIONS = {OPERATIONS["op"]: "counter", OPERATIONS["op_id"]: ""}  # code -> what it is under
 _SETS = frozenset((CONTAINERS["set"], CONTAINERS["set_rw"]))
 _UNKNOWN_MIN, _UNKNOWN_MAX = 0x40, 0x7E  # free for cell kinds of later builds, here called kind64 to kind126
 
@@ -123,6 +127,21 @@ def kind_of(path: bytes) -> str:
         at = end
 
 
+def is_operation(path: bytes) -> bool:
+    """Whether the cell at ``path`` is one that the node keeps for a write with an ``op_id``."""
+    return path[0] == OPERATIONS["op_id"] or (OPERATIONS["op"] in path and kind_of(path) == "op")
+
+
+def counter_of(path: bytes) -> bytes:
+    """The path of the counter that an ``op`` is under: its own, less the last component. No name contains a 00."""
+    return path[: path.rindex(b"\x00", 0, -1) + 1]
+
+
+def operations_of(counter: bytes) -> bytes:
+    """What the paths of a counter's operations begin with."""
+    return counter + bytes((OPERATIONS["op"],))
+
+
 def encode(path: Path) -> bytes:
     """The bytes of a path."""
     return check(b"".join(component(kind, name) for kind, name in path))
@@ -135,13 +154,17 @@ def decode(data: bytes) -> Path:
     components: list[Component] = []
     at = 0
     while at < len(data):
-        if components and components[-1][0] not in CONTAINERS:
-            raise MalformedError(f"path: something under a {components[-1][0]}")
         code = data[at]
+        outer = components[-1][0] if components else ""
+        if code in _OPERATIONS:
+            if outer != _OPERATIONS[code]:
+                raise MalformedError(f"path: a {_kinds[code]} cannot be here")
+        elif outer and outer not in CONTAINERS:
+            raise MalformedError(f"path: something under a {outer}")
         kind = _kinds.get(code) or (f"kind{code}" if _UNKNOWN_MIN <= code <= _UNKNOWN_MAX else None)
         if kind is None:
             raise MalformedError(f"path: no kind has the code {code:#04x}")
-        in_set = bool(components) and components[-1][0] in SETS
+        in_set = outer in SETS
         if in_set != (kind in ELEMENTS):
             raise MalformedError(f"path: a {kind} cannot be here")
         name, at = _decode_element(kind, data, at + 1) if in_set else _decode_name(data, at + 1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from . import register_extreme
+from . import operation, register_extreme
 from .cell import Cell
 from .celltype import CellType
 from .counter_bounded import CounterBounded
@@ -37,6 +37,8 @@ TYPES: dict[str, CellType] = {
         register_extreme.MAX,
         register_extreme.MIN,
         MapPresence(),
+        operation.Operation(),
+        operation.Marker(),
     )
 }
 """Kind -> type. For ``set`` and ``set_rw`` the type is that of one element's cell."""

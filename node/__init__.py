@@ -27,6 +27,7 @@ from .errors import (
     ListenError,
     NotReady,
     OnlyCopy,
+    OperationExpired,
     OutcomeUnknown,
     Quarantined,
     ReadOnly,
@@ -62,6 +63,7 @@ from .handles import (
 )
 from .limits import LinkTiming
 from .node import Node, aopen, open
+from .op_id import new_op_id
 from .tls import TLS
 
 if TYPE_CHECKING:
@@ -99,6 +101,7 @@ __all__ = [
     "Node",
     "NotReady",
     "OnlyCopy",
+    "OperationExpired",
     "OutcomeUnknown",
     "Quarantined",
     "ReadOnly",
@@ -124,6 +127,7 @@ __all__ = [
     "aopen",
     "connect",
     "field",
+    "new_op_id",
     "open",
 ]
 

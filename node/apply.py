@@ -7,31 +7,40 @@ asks it to show its own writes before there is an event at all.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 
 from gossamer.crdt import Cell, CellType, Event, Expiring, RightsError, UnseenError, path, type_at
 
-from .backend import CLEAR, EXPECT, PERSIST, RANGES, SWEEP, Op
+from .backend import CANCEL, CLEAR, EXPECT, PERSIST, RANGES, SWEEP, Op, removes_sum
 from .errors import InsufficientRights, LimitExceeded, VersionMismatch
 from .limits import TRANSACTION_BYTES_MAX, TRANSACTION_CELLS_MAX, TRANSACTION_OPS_MAX
 
 Load = Callable[[bytes], Cell]
+Pending = Callable[[bytes], Iterable[tuple[bytes, Cell]]]
 Scan = Callable[[bytes], Iterable[tuple[bytes, Cell]]]
 
 
-def expand(ops: Sequence[Op], scan: Scan, load: Load, event: Event) -> dict[bytes, Cell]:
+def _none(_prefix: bytes) -> Iterable[tuple[bytes, Cell]]:
+    return ()
+
+
+def expand(
+    ops: Sequence[Op], scan: Scan, load: Load, event: Event, pending: Pending = _none
+) -> dict[bytes, Cell]:
     """Path -> new cell, for the cells that ``ops``, in order, change.
 
     ``load`` gives the cell at a path, ``scan`` the cells under a prefix in path order; only `RANGES` scan.
+    ``pending`` gives the operations under a prefix that are only pending: what takes away a counter cancels them.
     `LimitExceeded` for more than an event may hold; `TypeError` or `ValueError` for a write that its cell
     refuses; `VersionMismatch` for a cell that is not as expected; `InsufficientRights` for a bounded counter's. A
     quarantined cell may be written: the writes of one replica supersede both rivals.
     """
-    if len(ops) == 1 and ops[0].method not in RANGES:
+    if len(ops) == 1 and ops[0].method not in (*RANGES, CANCEL) and not removes_sum(ops[0]):
         op = ops[0]
         before = load(op.path)
         after = write(op, before, event)
         return {} if after is before else {op.path: after}
-    return _several(ops, scan, load, event)
+    return _several(ops, scan, load, event, pending)
 
 
 def write(op: Op, cell: Cell, event: Event) -> Cell:
@@ -137,10 +146,16 @@ def check_limits(ops: int, cells: int, payload: int) -> None:
             raise LimitExceeded(f"transaction: {count:,} {unit} or more, at most {limit:,} are possible")
 
 
-def _several(ops: Sequence[Op], scan: Scan, load: Load, event: Event) -> dict[bytes, Cell]:
+def _several(ops: Sequence[Op], scan: Scan, load: Load, event: Event, pending: Pending) -> dict[bytes, Cell]:
     check_limits(len(ops), 0, 0)
     changed: dict[bytes, Cell] = {}
     for op in ops:
+        if op.method == CANCEL:
+            some = islice(pending(op.path), TRANSACTION_CELLS_MAX - len(changed))
+            _cancel(changed, some, event)
+            continue
+        if op.method == CLEAR or removes_sum(op):
+            _cancel(changed, pending(op.path), event)
         if op.method in RANGES:
             for cell_path, cell in _under(op.path, scan, changed):
                 _note(changed, cell_path, cell, each(op, cell_path, cell, event))
@@ -149,6 +164,12 @@ def _several(ops: Sequence[Op], scan: Scan, load: Load, event: Event) -> dict[by
             _note(changed, op.path, before, write(op, before, event))
     check_limits(0, 0, sum(payload_bytes(cell, event) for cell in changed.values()))
     return changed
+
+
+def _cancel(changed: dict[bytes, Cell], pending: Iterable[tuple[bytes, Cell]], event: Event) -> None:
+    for cell_path, cell in pending:
+        before = changed.get(cell_path, cell)
+        _note(changed, cell_path, before, write(Op(cell_path, "cancel", (), ()), before, event))
 
 
 def _note(changed: dict[bytes, Cell], cell_path: bytes, before: Cell, after: Cell) -> None:

@@ -22,6 +22,9 @@ SWEEP = "sweep"
 """Not a type's method, and the node's own alone: remove the expired entries for which the argument is true."""
 EXPECT = "expect"
 """Not a type's method: write nothing of the event, and raise `VersionMismatch`, unless the cell is at a version."""
+CANCEL = "cancel"
+"""Not a type's method: cancel pending operations at or under a path, as many as an event may hold. A `CLEAR`, or the reset of
+a counter, of which there are more begins with as many of these as it takes."""
 
 
 class Op(msgspec.Struct, frozen=True):
@@ -38,6 +41,10 @@ class Op(msgspec.Struct, frozen=True):
 def make_op(cell_path: bytes, method: str, raw: Sequence[Any] = ()) -> Op:
     """A checked write. `TypeError` or `ValueError` names the argument that is wrong."""
     path.check(cell_path)
+    if path.is_operation(cell_path):
+        raise ValueError(f"{path.to_text(cell_path)}: the node's own; give an op_id to a write instead")
+    if method == CANCEL:
+        return Op(cell_path, CANCEL, (), ())
     if method in RANGES:
         return Op(cell_path, method, _range_args(method, raw), tuple(raw))
     cell_type = type_at(cell_path)
@@ -70,6 +77,11 @@ Change = Callable[[Cell], Sequence[Op]]
 """What to write to a cell, given the cell as it is then. It may be called more than once."""
 
 
+def removes_sum(op: Op) -> bool:
+    """Whether it takes away what a counter has, its pending operations too."""
+    return op.method in ("reset", "remove") and path.kind_of(op.path) == "counter"
+
+
 class Backend(Protocol):
     """Reads give cells; the handle applies the type's read rule. A write is one event, all or nothing."""
 
@@ -99,17 +111,22 @@ class Backend(Protocol):
         Cells that show nothing (removed, switched off) may be among them.
         """
 
-    def write(self, keyspace: str, ops: Sequence[Op]) -> Dot | None:
-        """Commit the ops as one event; its dot, or None if there was nothing to write."""
+    def write(self, keyspace: str, ops: Sequence[Op], op_id: str | None = None) -> Dot | None:
+        """Commit the ops as one event; its dot, or None if there was nothing to write.
 
-    def update(self, keyspace: str, cell_path: bytes, change: Change) -> Dot | None:
+        With an ``op_id`` that was used already it writes nothing, and answers as it did then.
+        """
+
+    def update(self, keyspace: str, cell_path: bytes, change: Change, op_id: str | None = None) -> Dot | None:
         """Commit what ``change`` makes of the cell, as one event; nothing can come between the read and the write.
 
         What ``change`` raises is raised, and nothing is written. A remote node cannot call it: there the cell is read,
         and the write is conditional, and repeated until it succeeds.
         """
 
-    def write_within(self, keyspace: str, ops: Sequence[Op], wait: float) -> Dot | None:
+    def write_within(
+        self, keyspace: str, ops: Sequence[Op], wait: float, op_id: str | None = None
+    ) -> Dot | None:
         """`write`, which for want of rights of a bounded counter asks peers for them and waits, in seconds."""
 
     def estate(self, keyspace: str, member: str = "") -> tuple[bytes, ...]:
@@ -125,13 +142,17 @@ class Backend(Protocol):
     async def ascan(self, keyspace: str, prefix: bytes) -> list[tuple[bytes, Cell]]:
         """`scan`, all of it."""
 
-    async def awrite(self, keyspace: str, ops: Sequence[Op]) -> Dot | None:
+    async def awrite(self, keyspace: str, ops: Sequence[Op], op_id: str | None = None) -> Dot | None:
         """`write`, awaited."""
 
-    async def aupdate(self, keyspace: str, cell_path: bytes, change: Change) -> Dot | None:
+    async def aupdate(
+        self, keyspace: str, cell_path: bytes, change: Change, op_id: str | None = None
+    ) -> Dot | None:
         """`update`, awaited."""
 
-    async def awrite_within(self, keyspace: str, ops: Sequence[Op], wait: float) -> Dot | None:
+    async def awrite_within(
+        self, keyspace: str, ops: Sequence[Op], wait: float, op_id: str | None = None
+    ) -> Dot | None:
         """`write_within`, awaited."""
 
     async def aestate(self, keyspace: str, member: str = "") -> tuple[bytes, ...]:

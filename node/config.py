@@ -10,7 +10,15 @@ import msgspec
 
 from . import tls
 from .access import Access
-from .limits import FEED_AGE_S, FEED_CHANGES_MAX, LEDGER_AGE_S, LEDGER_RECORDS, LinkTiming
+from .limits import (
+    FEED_AGE_S,
+    FEED_CHANGES_MAX,
+    LEDGER_AGE_S,
+    LEDGER_RECORDS,
+    OP_WINDOW_S,
+    OP_WINDOW_S_MAX,
+    LinkTiming,
+)
 from .tls import TLS
 
 DURABILITIES = ("commit", "relaxed")
@@ -58,6 +66,8 @@ class NodeConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Beaten values of registers that are noted, a keyspace; the oldest note goes first. 0: none."""
     conflicts_age_s: float = LEDGER_AGE_S
     """Seconds after which such a note goes."""
+    op_window_s: float = OP_WINDOW_S
+    """Seconds for which a write with an ``op_id`` is remembered. It must be the same on every node."""
     seed: int | None = None
     """Of the node's random numbers, which spread retries. None: from the system."""
 
@@ -109,6 +119,10 @@ def of(data: str | os.PathLike[str], **given: Any) -> NodeConfig:
         tls.check_name(config.name)
     _check_number("conflicts_max", config.conflicts_max, int)
     _check_number("conflicts_age_s", config.conflicts_age_s, (int, float))
+    if isinstance(config.op_window_s, bool) or not isinstance(config.op_window_s, (int, float)):
+        raise TypeError(f"op_window_s: a number is wanted, not {type(config.op_window_s).__name__}")
+    if not 1 <= config.op_window_s <= OP_WINDOW_S_MAX:
+        raise ValueError(f"op_window_s: {config.op_window_s!r} is not 1 to {OP_WINDOW_S_MAX:g} seconds")
     return config
 
 

@@ -27,6 +27,7 @@
     │   ├── UnfitData             what is stored does not fit the field: another build or an untyped write
     │   ├── FieldUnset            nothing is stored, and the field has no default
     │   └── SchemaMismatch        the class would read what was stored under it wrongly
+    ├── OperationExpired          the window of its op_id is over: whether it was done is not known any more
     ├── LimitExceeded             a transaction beyond its limits (a ValueError as well)
     ├── ListenError               the address to listen on is taken or wrong
     └── RemoteError               a remote node, over `connect`
@@ -157,6 +158,18 @@ class LimitExceeded(GossamerError, ValueError):
     """A transaction with more cells or bytes than one may hold; nothing of it was written."""
 
 
+class OperationExpired(GossamerError):
+    """The window of the write's ``op_id`` is over, so whether it was done is not known; nothing was written now."""
+
+
+class AnotherNode(GossamerError):
+    """An attempt that was meant for another replica id; nothing was written. Never reaches a caller."""
+
+    def __init__(self, replica: bytes) -> None:
+        super().__init__(f"this is replica {replica.hex()}")
+        self.replica = replica
+
+
 class ListenError(GossamerError):
     """The address to listen on is taken, or not one of this machine's."""
 
@@ -170,7 +183,7 @@ class Unreachable(RemoteError):
 
 
 class OutcomeUnknown(RemoteError):
-    """A write was sent and no answer came: it may stand or not. Look before writing it again."""
+    """A write was sent and no answer came: it may stand or not. With an ``op_id`` it is safe to write it again."""
 
 
 class Denied(RemoteError):

@@ -16,6 +16,31 @@ TRANSACTION_BYTES_MAX = 512 * 1024
 TRANSACTION_OPS_MAX = 10_000
 """Writes that one transaction may queue, since many of them may go to one cell: a queue of a few MB."""
 
+OP_ID_BYTES_MAX = 128
+"""UTF-8 bytes of an ``op_id``. It is part of a path, beside the counter's own."""
+OP_WINDOW_S = 24 * 3600.0
+"""Seconds for which a write with an ``op_id`` is remembered, unless configured. Each costs about 250 bytes on every node."""
+OP_WINDOW_S_MAX = 366 * 24 * 3600.0
+"""Longest window that may be configured, in seconds: a longer one is a mistake of units."""
+OP_CLOCKS_S = 600
+"""Seconds by which nodes' clocks may differ without a retry counting twice: so much longer than it is refused elsewhere
+is a note kept that carries its time."""
+OP_SWEEP_MAX = 500
+"""Notes looked at in one step of the sweep, and removed in one event: some 50 KB of a batch, a few ms of the writer."""
+OP_SWEEP_RETRY_S = 60.0
+"""Seconds before a note that could not go yet is looked at again."""
+OP_FOLD_MAX = 250
+"""Operations of one counter folded in one event. Such an event travels whole."""
+OP_FOLD_LOOK = 500
+"""Pending operations looked at in one step of folding: a few milliseconds of the writer."""
+ATTEMPT_TURN_S = 120.0
+"""Seconds that a node has run after which its notes of remote attempts turn; one is kept for one to two turns, at
+some 50 bytes each."""
+ATTEMPT_SPAN_S = 60.0
+"""Seconds for which a remote client repeats a write by itself: half a turn, so that its note is there for sure."""
+ATTEMPT_DROP_MAX = 5_000
+"""Notes of attempts dropped in one step: as fast as they can come in, and some 10 ms."""
+
 KEYSPACE_NAME_BYTES_MAX = 200
 """UTF-8 bytes of a keyspace's name. It is part of a key of the store, and those end at 511."""
 

@@ -24,7 +24,7 @@ from .handles.resolvers import Resolvers
 from .limits import DROP_LOOK_S, DROP_TIMEOUT_S, PAGE_CELLS
 from .replication.registry import SYSTEM
 from .ticket import Future, Ticket
-from .turns import Core, Effect, FeedInput, Instant, Settle, Update, Write
+from .turns import Attempt, Core, Effect, FeedInput, Instant, Settle, Update, Write
 from .waiting import Covered, Until, Wait
 from .writer import Writer
 
@@ -54,6 +54,11 @@ class LocalBackend:
     def now(self) -> int:
         return self._clock().wall
 
+    @property
+    def replica(self) -> bytes:
+        """The node's replica id now."""
+        return self.core.replica
+
     def cell(self, keyspace: str, cell_path: bytes) -> Cell:
         self.writer.check_open()
         try:
@@ -81,28 +86,39 @@ class LocalBackend:
     async def ascan(self, keyspace: str, prefix: bytes) -> list[tuple[bytes, Cell]]:
         return list(self.scan(keyspace, prefix))
 
-    def write(self, keyspace: str, ops: Sequence[Op]) -> Dot | None:
-        return self.write_within(keyspace, ops, 0.0)
+    def write(self, keyspace: str, ops: Sequence[Op], op_id: str | None = None) -> Dot | None:
+        return self.write_within(keyspace, ops, 0.0, op_id)
 
-    async def awrite(self, keyspace: str, ops: Sequence[Op]) -> Dot | None:
-        return await self.awrite_within(keyspace, ops, 0.0)
+    async def awrite(self, keyspace: str, ops: Sequence[Op], op_id: str | None = None) -> Dot | None:
+        return await self.awrite_within(keyspace, ops, 0.0, op_id)
 
-    def write_within(self, keyspace: str, ops: Sequence[Op], wait: float) -> Dot | None:
-        ticket = self.writer.submit(Write(_writable(keyspace), ops, wait))
+    def write_within(
+        self, keyspace: str, ops: Sequence[Op], wait: float, op_id: str | None = None
+    ) -> Dot | None:
+        ticket = self.writer.submit(Write(_writable(keyspace), ops, wait, op_id))
         try:
             return cast(Dot | None, ticket.result())
         except KeyError:
             raise _not_hosted(keyspace) from None
 
-    async def awrite_within(self, keyspace: str, ops: Sequence[Op], wait: float) -> Dot | None:
-        try:
-            return cast(Dot | None, await self.writer.asubmit(Write(_writable(keyspace), ops, wait)))
-        except KeyError:
-            raise _not_hosted(keyspace) from None
+    async def awrite_within(
+        self, keyspace: str, ops: Sequence[Op], wait: float, op_id: str | None = None
+    ) -> Dot | None:
+        return await self._awrite(Write(_writable(keyspace), ops, wait, op_id))
 
-    def update(self, keyspace: str, cell_path: bytes, change: Change) -> Dot | None:
+    async def aattempt(self, keyspace: str, ops: Sequence[Op], wait: float, attempt: Attempt) -> Dot | None:
+        """`awrite_within` for a remote client, which may ask for it again. `AnotherNode` if it asked another first."""
+        return await self._awrite(Write(_writable(keyspace), ops, wait, attempt=attempt))
+
+    async def _awrite(self, write: Write) -> Dot | None:
+        try:
+            return cast(Dot | None, await self.writer.asubmit(write))
+        except KeyError:
+            raise _not_hosted(write.keyspace) from None
+
+    def update(self, keyspace: str, cell_path: bytes, change: Change, op_id: str | None = None) -> Dot | None:
         changing = Changing(change)
-        ticket = self.writer.submit(Update(_writable(keyspace), cell_path, changing))
+        ticket = self.writer.submit(Update(_writable(keyspace), cell_path, changing, op_id))
         try:
             return cast(Dot | None, ticket.result())
         except ChangeFailed:
@@ -110,12 +126,14 @@ class LocalBackend:
         except KeyError:
             raise _not_hosted(keyspace) from None
 
-    async def aupdate(self, keyspace: str, cell_path: bytes, change: Change) -> Dot | None:
+    async def aupdate(
+        self, keyspace: str, cell_path: bytes, change: Change, op_id: str | None = None
+    ) -> Dot | None:
         changing = Changing(change)
         try:
             return cast(
                 Dot | None,
-                await self.writer.asubmit(Update(_writable(keyspace), cell_path, changing)),
+                await self.writer.asubmit(Update(_writable(keyspace), cell_path, changing, op_id)),
             )
         except ChangeFailed:
             raise changing.raised() from None

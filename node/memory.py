@@ -12,9 +12,9 @@ import time
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator, Sequence
 
-from gossamer.crdt import EMPTY, Cell, Dot, Event, Vector, join, path
+from gossamer.crdt import EMPTY, Cell, Dot, Event, Vector, join, operation, path, tally
 
-from . import waiting
+from . import idempotent, waiting
 from .apply import expand
 from .backend import Change, Op
 from .changing import ChangeFailed, Changing, check_outside
@@ -27,6 +27,7 @@ from .waiting import Covered, Fresh, Wait
 CLUSTER = "memory"
 """Of the tokens: they mean nothing elsewhere."""
 from .handles.resolvers import Resolvers
+from .limits import OP_WINDOW_S
 
 
 def _wall() -> int:
@@ -41,15 +42,46 @@ class _Table:
         self.paths: list[bytes] = []
         self.seq = 0
 
+    def load(self, cell_path: bytes) -> Cell:
+        return self.cells.get(cell_path, EMPTY)
+
+    def read(self, cell_path: bytes) -> Cell:
+        """A cell as a reader gets it: a counter's with what its operations add."""
+        cell = self.load(cell_path)
+        if path.kind_of(cell_path) != "counter":
+            return cell
+        added = tally.NONE
+        for at in self.operations(cell_path):
+            added = added.changed(at[len(cell_path) :], EMPTY, self.cells[at])
+        return added.over(cell)
+
+    def operations(self, prefix: bytes) -> list[bytes]:
+        """The paths of the operations at or under a path."""
+        return [at for at in self._range(prefix) if path.kind_of(at) == "op"]
+
+    def pending(self, prefix: bytes) -> list[tuple[bytes, Cell]]:
+        """The operations at or under a path that are only pending."""
+        found = [(at, self.cells[at]) for at in self.operations(prefix)]
+        return [(at, cell) for at, cell in found if operation.is_pending(cell)]
+
     def put(self, cell_path: bytes, cell: Cell) -> None:
         if cell_path not in self.cells:
             insort(self.paths, cell_path)
         self.cells[cell_path] = cell
 
     def under(self, prefix: bytes) -> list[tuple[bytes, Cell]]:
+        """The cells under a prefix, but for those that are kept for an ``op_id``."""
+        return [(at, self.cells[at]) for at in self._range(prefix) if not path.is_operation(at)]
+
+    def readable(self, prefix: bytes) -> list[tuple[bytes, Cell]]:
+        """The cells under a prefix as a reader gets them."""
+        visible = {at for at, _ in self.under(prefix)}
+        counters = {at for at in map(path.counter_of, self.operations(prefix)) if at.startswith(prefix)}
+        return [(at, self.read(at)) for at in sorted(visible | counters)]
+
+    def _range(self, prefix: bytes) -> list[bytes]:
         end = path.prefix_end(prefix)
-        found = self.paths[bisect_left(self.paths, prefix) : bisect_left(self.paths, end)]
-        return [(cell_path, self.cells[cell_path]) for cell_path in found]
+        return self.paths[bisect_left(self.paths, prefix) : bisect_left(self.paths, end)]
 
 
 class MemoryBackend:
@@ -73,36 +105,51 @@ class MemoryBackend:
         return self._clock()
 
     def cell(self, keyspace: str, cell_path: bytes) -> Cell:
-        return self._table(keyspace).cells.get(cell_path, EMPTY)
+        with self._lock:
+            return self._table(keyspace).read(cell_path)
 
     def scan(self, keyspace: str, prefix: bytes) -> Iterator[tuple[bytes, Cell]]:
         with self._lock:
-            return iter(self._table(keyspace).under(prefix))
+            return iter(self._table(keyspace).readable(prefix))
 
-    def write(self, keyspace: str, ops: Sequence[Op]) -> Dot | None:
+    def write(self, keyspace: str, ops: Sequence[Op], op_id: str | None = None) -> Dot | None:
         check_outside()
         with self._lock:
             table = self._table(keyspace)
             event = Event(self._replica, table.seq + 1, self._clock())
-            changed = expand(ops, table.under, lambda p: table.cells.get(p, EMPTY), event)
+            changed, dot = self._expanded(table, ops, op_id, event)
             if not changed:
-                return None
+                return dot
             for cell_path, cell in changed.items():
                 table.put(cell_path, cell)
             table.seq = event.seq
-            return event.replica, event.seq
+            return dot
 
-    def update(self, keyspace: str, cell_path: bytes, change: Change) -> Dot | None:
+    def _expanded(
+        self, table: _Table, ops: Sequence[Op], op_id: str | None, event: Event
+    ) -> tuple[dict[bytes, Cell], Dot | None]:
+        if op_id is not None:
+            window = int(OP_WINDOW_S * idempotent.MICROSECONDS)
+            return idempotent.expand_once(ops, op_id, table.under, table.load, event, table.pending, window)
+        changed = expand(ops, table.under, table.load, event, table.pending)
+        return changed, (event.replica, event.seq) if changed else None
+
+    def update(self, keyspace: str, cell_path: bytes, change: Change, op_id: str | None = None) -> Dot | None:
         check_outside()
         changing = Changing(change)
         with self._lock:
+            note = self._table(keyspace).load(path.component("op_id", op_id)) if op_id else EMPTY
+            if note.live:
+                return idempotent.outcome(note)
             try:
-                return self.write(keyspace, changing(self.cell(keyspace, cell_path)))
+                return self.write(keyspace, changing(self.cell(keyspace, cell_path)), op_id)
             except ChangeFailed:
                 raise changing.raised() from None
 
-    def write_within(self, keyspace: str, ops: Sequence[Op], wait: float) -> Dot | None:
-        return self.write(keyspace, ops)  # there is nobody to ask
+    def write_within(
+        self, keyspace: str, ops: Sequence[Op], wait: float, op_id: str | None = None
+    ) -> Dot | None:
+        return self.write(keyspace, ops, op_id)  # there is nobody to ask
 
     def estate(self, keyspace: str, member: str = "") -> tuple[bytes, ...]:
         if member:
@@ -118,7 +165,8 @@ class MemoryBackend:
             cells = [(k, p, c) for k, table in other._tables.items() for p, c in table.cells.items()]
         with self._lock:
             for keyspace, cell_path, cell in cells:
-                self._table(keyspace).put(cell_path, join(self.cell(keyspace, cell_path), cell))
+                table = self._table(keyspace)
+                table.put(cell_path, join(table.load(cell_path), cell))
 
     def bind(self, keyspace: str, schema: Schema) -> None:
         with self._lock:
@@ -133,14 +181,18 @@ class MemoryBackend:
     async def ascan(self, keyspace: str, prefix: bytes) -> list[tuple[bytes, Cell]]:
         return list(self.scan(keyspace, prefix))
 
-    async def awrite(self, keyspace: str, ops: Sequence[Op]) -> Dot | None:
-        return self.write(keyspace, ops)
+    async def awrite(self, keyspace: str, ops: Sequence[Op], op_id: str | None = None) -> Dot | None:
+        return self.write(keyspace, ops, op_id)
 
-    async def aupdate(self, keyspace: str, cell_path: bytes, change: Change) -> Dot | None:
-        return self.update(keyspace, cell_path, change)
+    async def aupdate(
+        self, keyspace: str, cell_path: bytes, change: Change, op_id: str | None = None
+    ) -> Dot | None:
+        return self.update(keyspace, cell_path, change, op_id)
 
-    async def awrite_within(self, keyspace: str, ops: Sequence[Op], wait: float) -> Dot | None:
-        return self.write(keyspace, ops)
+    async def awrite_within(
+        self, keyspace: str, ops: Sequence[Op], wait: float, op_id: str | None = None
+    ) -> Dot | None:
+        return self.write(keyspace, ops, op_id)
 
     async def aestate(self, keyspace: str, member: str = "") -> tuple[bytes, ...]:
         return self.estate(keyspace, member)

@@ -58,6 +58,7 @@ class Settings(TypedDict, total=False):
     access: str | PathLike[str] | None
     conflicts_max: int
     conflicts_age_s: float
+    op_window_s: float
     seed: int | None
 
 

@@ -65,6 +65,7 @@ def _replica(config: NodeConfig, directory: Directory, name: str | None, address
         on_close=directory.close,
         read_only=config.read_only,
         retention=Retention(config.feed_changes_max, config.feed_age_s),
+        op_window_s=config.op_window_s,
     )
 
 

@@ -12,22 +12,25 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from gossamer.crdt import Cell, Dot, Event, Vector, path, register_lww
 
-from . import beaten
+from . import beaten, idempotent
 from .apply import expand
 from .backend import EXPECT, Op, make_op
 from .changing import ChangeFailed
-from .errors import Damaged, GossamerError, InsufficientRights, NotReady, ReadOnly, StoreError
+from .errors import AnotherNode, Damaged, GossamerError, InsufficientRights, NotReady, ReadOnly, StoreError
 from .feed import upkeep
 from .feed.hub import Hub
 from .feed.upkeep import RETENTION, Retention
 from .hosting import Hosting
 from .knowledge import Knowledge
-from .limits import EXPLAIN_CELLS_MAX, LEDGER_STEP
+from .limits import EXPLAIN_CELLS_MAX, LEDGER_STEP, OP_FOLD_LOOK, OP_FOLD_MAX, OP_WINDOW_S
+from .op_id import check_op_id
+from .remembered import Remembered
 from .replication import limits, registry
 from .replication.engine import Engine, Identity
 from .replication.registry import SYSTEM
@@ -61,6 +64,9 @@ from .waiting import Wait
 
 log = logging.getLogger("gossamer")
 
+Awaited = tuple[frozenset[bytes], frozenset[bytes]] | None
+"""On whom collection depends: those who may return, and those who never will."""
+
 DEFAULT = "default"
 """The keyspace of a node's own handles."""
 
@@ -81,6 +87,7 @@ class Replica:
         on_close: Callable[[], None] | None = None,
         retention: Retention = RETENTION,
         read_only: Sequence[str] = (),
+        op_window_s: float = OP_WINDOW_S,
     ) -> None:
         """``peers`` are the addresses that were configured. ``new_id`` gives a fresh random replica id;
         ``on_new_id`` stores one: id, old ids, reason.
@@ -89,6 +96,7 @@ class Replica:
         """
         self.store = store
         self._on_close = on_close or store.close
+        self.remembered = Remembered(op_window_s)
         self.engine = Engine(identity, registry.Registry(), peers)
         self.engine.old_ids = list(old_ids)
         self.knowledge = Knowledge(store, self.engine)
@@ -104,9 +112,8 @@ class Replica:
         self._system_seen: State | None = None
         self._unready: set[str] = set()
         self._collecting: dict[str, bytes] = {}
-        self._collected: dict[
-            str, tuple[frozenset[bytes], Vector]
-        ] = {}  # whom the last pass waited for; its reach
+        self._collected: dict[str, tuple[Awaited, Vector]] = {}  # whom the last pass waited for; its reach
+        self._folding: dict[str, bytes] = {}
         self._sweep = Sweep(store, self.engine)
         self._upkeep_at = 0.0
         self.wake_at = 0.0
@@ -161,7 +168,7 @@ class Replica:
 
     def _drop(self, keyspace: str) -> None:
         self._hosting.drop(keyspace)
-        for kept in (self._collecting, self._collected, self._rung):
+        for kept in (self._collecting, self._collected, self._folding, self._rung):
             kept.pop(keyspace, None)
         self._rights.forget(keyspace)
         self._refresh()
@@ -188,7 +195,7 @@ class Replica:
         if self.engine.is_disowned:  # a new id could not be stored at the end of an earlier turn
             self._take_new_identity(self.engine.is_disowned)
         try:
-            with self._drafts(now.wall) as (drafts, made):
+            with self._drafts(now) as (drafts, made):
                 if self.engine.receiver.has_late_shares:
                     self.engine.receiver.late_shares(drafts)
                 results: list[Result] = [None] * len(inputs)
@@ -223,7 +230,7 @@ class Replica:
         return taken
 
     @contextmanager
-    def _drafts(self, wall: int = 0) -> Iterator[tuple[Callable[[str], Draft], dict[str, Draft]]]:
+    def _drafts(self, now: Instant) -> Iterator[tuple[Callable[[str], Draft], dict[str, Draft]]]:
         """What makes drafts, and those it has made."""
         may_return = self.engine.duties.may_return()
         made: dict[str, Draft] = {}
@@ -231,7 +238,8 @@ class Replica:
 
             def drafts(name: str) -> Draft:
                 draft = made[name] = make(name)
-                draft.may_return, draft.wall = may_return, wall
+                draft.may_return, draft.wall = may_return, now.wall
+                draft.due_at = self.remembered.due_at(now.wall)
                 return draft
 
             yield drafts, made
@@ -240,15 +248,14 @@ class Replica:
         match one:
             case Write():
                 try:
-                    return self._commit(drafts(one.keyspace), one.ops, now)
+                    return self._write(drafts(one.keyspace), one, now)
                 except InsufficientRights as error:
                     return KEPT if self._rights.refused(one, now.mono) else error
                 except (TypeError, ValueError, GossamerError, KeyError) as error:
                     return error
             case Update():
                 try:
-                    draft = drafts(one.keyspace)
-                    return self._commit(draft, one.change(draft.cell(one.path)), now)
+                    return self._update(drafts(one.keyspace), one, now)
                 except (TypeError, ValueError, GossamerError, KeyError, ChangeFailed) as error:
                     return error
             case UseFeed() | Subscribe() | Acknowledge() | Unsubscribe():
@@ -282,7 +289,10 @@ class Replica:
         def commit(draft: Draft, ops: Sequence[Op]) -> Dot | None:
             return self._commit(draft, ops, now) if self.may_write(draft.tables.name) else None
 
-        settled = self._rights.settle(drafts, has_changed, commit, now.mono)
+        def write(draft: Draft, one: Write) -> Dot | None:
+            return self._write(draft, one, now)
+
+        settled = self._rights.settle(drafts, has_changed, write, now.mono)
         if self._knows_members():
             self._rights.answer(drafts, commit, now.mono)
             self._rights.even_out(drafts, commit, now.mono)
@@ -293,22 +303,62 @@ class Replica:
         """Half a registry would make members of those that are none."""
         return self.store.state(SYSTEM).is_whole and not self.engine.registry.is_damaged
 
-    def _commit(self, draft: Draft, ops: Sequence[Op], now: Instant) -> Dot | None:
-        """One event of this node's own, over as many cells as it changes."""
+    def _write(self, draft: Draft, one: Write, now: Instant) -> Dot | None:
+        if one.attempt is None:
+            return self._identified(draft, one, now)
+        known = self.remembered.attempted(draft, one.attempt)
+        if known is not None:
+            return known[0]
+        if one.attempt.node != self.replica:
+            raise AnotherNode(self.replica)
+        dot = self._identified(draft, one, now)
+        self.remembered.note_attempt(draft, one.attempt, dot)
+        return dot
+
+    def _identified(self, draft: Draft, one: Write, now: Instant) -> Dot | None:
+        """A write, unless its ``op_id`` says that it was made."""
+        if one.op_id is None:
+            return self._commit(draft, one.ops, now)
+        event = self._next_event(draft, now, one.ops)
+        changed, dot = idempotent.expand_once(
+            one.ops, one.op_id, draft.scan, draft.cell, event, draft.pending, self.remembered.window
+        )
+        self._stand(draft, event, changed)
+        return dot
+
+    def _update(self, draft: Draft, one: Update, now: Instant) -> Dot | None:
+        """A write that depends on a cell, unless its ``op_id`` says that it was made: then nothing is asked."""
+        if one.op_id is not None:
+            note = draft.cell(path.component("op_id", check_op_id(one.op_id)))
+            if idempotent.is_done(note, one.op_id, now.wall, self.remembered.window):
+                return idempotent.outcome(note)
+        ops = one.change(draft.cell(one.path))
+        return self._identified(draft, Write(one.keyspace, ops, op_id=one.op_id), now)
+
+    def _next_event(self, draft: Draft, now: Instant, ops: Sequence[Op] = ()) -> Event:
         if not self.may_write(draft.tables.name):
             raise ReadOnly(f"keyspace {draft.tables.name!r}: this node only reads it")
-        dot = (self.replica, draft.state.delivered.last(self.replica) + 1)
         estate = self._rights.needed(ops, draft.tables.name, draft.state.delivered)
-        changed = expand(ops, draft.scan, draft.cell, Event(*dot, now.wall, estate))
+        return Event(self.replica, draft.state.delivered.last(self.replica) + 1, now.wall, estate)
+
+    def _commit(self, draft: Draft, ops: Sequence[Op], now: Instant) -> Dot | None:
+        """One event of this node's own, over as many cells as it changes."""
+        event = self._next_event(draft, now, ops)
+        changed = expand(ops, draft.scan, draft.cell, event, draft.pending)
+        self._stand(draft, event, changed)
+        return (event.replica, event.seq) if changed else None
+
+    def _stand(self, draft: Draft, event: Event, changed: dict[bytes, Cell]) -> None:
+        """Let an event be: its cells, and its dot."""
         if not changed:
-            return None
+            return
+        dot = (event.replica, event.seq)
         grouped = (dot,) if len(changed) > 1 else ()
         for cell_path, cell in changed.items():
             draft.put(cell_path, cell, grouped)
         if grouped:
             draft.add_group(dot, changed)
         draft.state.delivered.add(*dot)
-        return dot
 
     def _settle(self, draft: Draft, one: Settle, now: Instant) -> Dot | None:
         """What is to become of a beaten value: the write and the note of it, together."""
@@ -389,13 +439,16 @@ class Replica:
                 self._commit(drafts(SYSTEM), ops, now)
         for name in states if states[SYSTEM].is_whole else ():
             self._collect(drafts, name, now)
+            self._fold(drafts, name, now)
+            self._sweep_remembered(drafts, name, now)
+        self.remembered.turn(drafts, states, now.mono)
         for name in states:
             self._forget_sealed(drafts, name)
         is_trimming = self._tend_feeds(drafts, now.wall)
         for name, op in self._sweep.due(now):
             self._remove_expired(drafts(name), op, now)
         old_notes = [name for name in states if self._trim_notes(drafts, name)]
-        is_busy = self._collecting or is_trimming or old_notes or self._sweep.is_under_way
+        is_busy = self._collecting or self._folding or is_trimming or old_notes or self._sweep.is_under_way
         self._upkeep_at = now.mono + (0.0 if is_busy else min(limits.COLLECT_EVERY_S, limits.SWEEP_EVERY_S))
 
     def _tend_feeds(self, drafts: Callable[[str], Draft], wall: int) -> bool:
@@ -427,13 +480,14 @@ class Replica:
 
     def _collect(self, drafts: Callable[[str], Draft], name: str, now: Instant) -> None:
         state = self.store.state(name)
-        waits_for = self.engine.duties.may_return()
+        waits_for = (self.engine.duties.may_return(), frozenset(self.engine.registry.sealed))
         if name not in self._collecting:
             stable = self.engine.duties.collectable(state, name)
-            waited_for, reach = self._collected.get(name, (frozenset(), Vector()))
+            waited_for, reach = self._collected.get(name, (None, Vector()))
             if waited_for == waits_for and reach.covers(stable):
                 return  # not by the horizon: it may have come from a peer, or a pass may not have ended
             self._collected[name] = waits_for, stable
+            self._folding[name] = b""
         draft = drafts(name)
         where, silent = self.engine.duties.collect(draft, name, self._collecting.get(name, b""))
         waited_for, reach = self._collected[
@@ -446,6 +500,39 @@ class Replica:
             self._collecting.pop(name, None)
         else:
             self._collecting[name] = where
+
+    def _fold(self, drafts: Callable[[str], Draft], name: str, now: Instant) -> None:
+        """Add to counters what every member knows to be pending, where that falls to this node."""
+        if name not in self._folding or not self.store.has_operations(name):
+            self._folding.pop(name, None)
+            return
+        draft = drafts(name)
+        where, found = self.engine.duties.foldable(draft, name, self._folding[name], OP_FOLD_LOOK)
+        for counter, group in groupby(found, path.counter_of):
+            pending = list(group)
+            for at in range(0, len(pending), OP_FOLD_MAX):
+                self._fold_some(draft, counter, pending[at : at + OP_FOLD_MAX], now)
+        if where is None:
+            del self._folding[name]
+        else:
+            self._folding[name] = where
+
+    def _fold_some(self, draft: Draft, counter: bytes, pending: list[bytes], now: Instant) -> None:
+        event = self._next_event(draft, now)
+        with suppress(Damaged):  # they stay pending until the counter's cell is replaced
+            self._stand(draft, event, idempotent.fold(counter, pending, draft.cell, event))
+
+    def _sweep_remembered(self, drafts: Callable[[str], Draft], name: str, now: Instant) -> None:
+        """Remove notes of ``op_id``s whose window is over, by an event, where that falls to this node."""
+        if not self.store.has_due(name, now.wall):
+            return
+        draft = drafts(name)
+        gone = self.remembered.over(draft, now.wall, lambda at: self.engine.duties.may_sweep(draft, name, at))
+        if not gone:
+            return
+        event = self._next_event(draft, now)
+        removals = [Op(cell_path, "remove", (), ()) for cell_path in gone]
+        self._stand(draft, event, expand(removals, draft.scan, draft.cell, event))
 
     # Sending
 

@@ -127,6 +127,7 @@ def keyspace(replica: Replica, name: str, now: float) -> dict[str, Any]:
         "unreachable_hosts": sorted(m.name for m in hosts if m.replica in unreachable),
         "cells": cells,
         "rows": rows,
+        "operations": replica.store.operation_counts(name)._asdict(),
         "ready": not (state.bootstrap and state.bootstrap.is_first and not state.is_whole),
         "catching_up": not state.is_whole or _is_behind(replica, name),
         "digest_is_known": state.is_counted,

@@ -96,7 +96,11 @@ class Rights:
         return False
 
     def settle(
-        self, drafts: Drafts, changed: Callable[[Where], bool], commit: Commit, now: float
+        self,
+        drafts: Drafts,
+        changed: Callable[[Where], bool],
+        write: Callable[[Draft, Write], Dot | None],
+        now: float,
     ) -> list[tuple[Write, Result]]:
         """Try the spends whose counter has changed, in order of arrival; the outcome of those that wait no longer."""
         outcomes: list[tuple[Write, Result]] = []
@@ -105,7 +109,7 @@ class Rights:
             if not changed(one.where) and now < one.until:
                 continue
             try:
-                outcomes.append((one.write, commit(drafts(one.write.keyspace), one.write.ops)))
+                outcomes.append((one.write, write(drafts(one.write.keyspace), one.write)))
             except InsufficientRights as error:
                 if now >= one.until:
                     outcomes.append((one.write, error))

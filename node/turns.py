@@ -39,6 +39,16 @@ class Write(NamedTuple):
     ops: Sequence[Op]
     wait: float = 0.0
     """Seconds that a spend without rights is kept until it has some; its result is then `KEPT`."""
+    op_id: str | None = None
+    attempt: Attempt | None = None
+
+
+class Attempt(NamedTuple):
+    """A remote client's try of a write: a later one with the same ``id`` finds out what came of it, and writes nothing."""
+
+    node: bytes
+    """The replica id of the node that the first try went to; no other may take it for the first."""
+    id: bytes
 
 
 class Kept:
@@ -55,6 +65,7 @@ class Update(NamedTuple):
     path: bytes
     change: Change
     """Called on the writer thread; an exception in it is the input's outcome."""
+    op_id: str | None = None
 
 
 class Settle(NamedTuple):
@@ -180,6 +191,10 @@ class Core(FeedCore, Protocol):
 
     wake_at: float
     """``mono`` at which a turn of `Tick` is wanted next."""
+
+    @property
+    def replica(self) -> bytes:
+        """The node's replica id now. Any thread."""
 
     def turn(self, inputs: Sequence[Input], now: Instant) -> Sequence[Result]:
         """Commit all inputs in one durable transaction. An exception in a result is that input's alone."""

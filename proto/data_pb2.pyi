@@ -116,28 +116,64 @@ class WriteRequest(_message.Message):
 
     KEYSPACE_FIELD_NUMBER: _builtins.int
     OPS_FIELD_NUMBER: _builtins.int
+    OP_ID_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
     WAIT_S_FIELD_NUMBER: _builtins.int
     keyspace: _builtins.str
+    op_id: _builtins.str
+    """the caller's name for it, 1 to 128 bytes of printable text"""
     wait_s: _builtins.float
     """for a single spend of a bounded counter: seconds to wait for rights, at most 300"""
     @_builtins.property
     def ops(self) -> _containers.RepeatedCompositeFieldContainer[Global___Op]:
         """at most 10,000"""
 
+    @_builtins.property
+    def attempt(self) -> Global___Attempt:
+        """without an op_id"""
+
     def __init__(
         self,
         *,
         keyspace: _builtins.str = ...,
         ops: _abc.Iterable[Global___Op] | None = ...,
+        op_id: _builtins.str | None = ...,
+        attempt: Global___Attempt | None = ...,
         wait_s: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_op_id", b"_op_id", "attempt", b"attempt", "op_id", b"op_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_op_id", b"_op_id", "attempt", b"attempt", "keyspace", b"keyspace", "op_id", b"op_id", "ops", b"ops", "wait_s", b"wait_s"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__op_id: _TypeAlias = _typing.Literal["op_id"]  # noqa: Y015
+    _WhichOneofArgType__op_id: _TypeAlias = _typing.Literal["_op_id", b"_op_id"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__op_id) -> _WhichOneofReturnType__op_id | None: ...
+
+Global___WriteRequest: _TypeAlias = WriteRequest  # noqa: Y015
+
+@_typing.final
+class Attempt(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    node: _builtins.bytes
+    """the replica id of the node that this and the attempts before it are meant for"""
+    id: _builtins.bytes
+    """16 bytes, the same in each attempt of one write"""
+    def __init__(
+        self,
+        *,
+        node: _builtins.bytes = ...,
+        id: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["keyspace", b"keyspace", "ops", b"ops", "wait_s", b"wait_s"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "node", b"node"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___WriteRequest: _TypeAlias = WriteRequest  # noqa: Y015
+Global___Attempt: _TypeAlias = Attempt  # noqa: Y015
 
 @_typing.final
 class Dot(_message.Message):
@@ -167,6 +203,9 @@ class WriteReply(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     DOT_FIELD_NUMBER: _builtins.int
+    ANOTHER_FIELD_NUMBER: _builtins.int
+    another: _builtins.bytes
+    """if the attempt was not meant for this node: its replica id. Nothing was written"""
     @_builtins.property
     def dot(self) -> Global___Dot:
         """absent if there was nothing to write"""
@@ -175,10 +214,11 @@ class WriteReply(_message.Message):
         self,
         *,
         dot: Global___Dot | None = ...,
+        another: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["dot", b"dot"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dot", b"dot"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["another", b"another", "dot", b"dot"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -409,6 +449,7 @@ class Change(_message.Message):
     VISIBLE_AT_US_FIELD_NUMBER: _builtins.int
     AFTER_FIELD_NUMBER: _builtins.int
     DAMAGE_FIELD_NUMBER: _builtins.int
+    DOTS_FIELD_NUMBER: _builtins.int
     path: _builtins.bytes
     old: _builtins.bytes
     """the cell before, and"""
@@ -422,6 +463,10 @@ class Change(_message.Message):
     def after(self) -> Global___Place:
         """where the reader is with it"""
 
+    @_builtins.property
+    def dots(self) -> _containers.RepeatedCompositeFieldContainer[Global___Dot]:
+        """writes that the cells do not name: a counter's additions with an op_id"""
+
     def __init__(
         self,
         *,
@@ -431,10 +476,11 @@ class Change(_message.Message):
         visible_at_us: _builtins.int | None = ...,
         after: Global___Place | None = ...,
         damage: _builtins.str = ...,
+        dots: _abc.Iterable[Global___Dot] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_visible_at_us", b"_visible_at_us", "after", b"after", "visible_at_us", b"visible_at_us"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_visible_at_us", b"_visible_at_us", "after", b"after", "damage", b"damage", "new", b"new", "old", b"old", "path", b"path", "visible_at_us", b"visible_at_us"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_visible_at_us", b"_visible_at_us", "after", b"after", "damage", b"damage", "dots", b"dots", "new", b"new", "old", b"old", "path", b"path", "visible_at_us", b"visible_at_us"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__visible_at_us: _TypeAlias = _typing.Literal["visible_at_us"]  # noqa: Y015
     _WhichOneofArgType__visible_at_us: _TypeAlias = _typing.Literal["_visible_at_us", b"_visible_at_us"]  # noqa: Y015

@@ -117,7 +117,8 @@ class DataServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Write(self, request, context):
-        """One transaction: all operations as one event, or none.
+        """One transaction: all operations as one event, or none. It may be asked for again, and happens once,
+        if it has an op_id (on any node) or an attempt (on the node that the first one went to).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

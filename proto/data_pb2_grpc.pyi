@@ -43,7 +43,9 @@ class DataStub:
     Read: _grpc.UnaryUnaryMultiCallable[_data_pb2.ReadRequest, _data_pb2.ReadReply]
     """The cells at some paths, in the order asked."""
     Write: _grpc.UnaryUnaryMultiCallable[_data_pb2.WriteRequest, _data_pb2.WriteReply]
-    """One transaction: all operations as one event, or none."""
+    """One transaction: all operations as one event, or none. It may be asked for again, and happens once,
+    if it has an op_id (on any node) or an attempt (on the node that the first one went to).
+    """
     Estate: _grpc.UnaryUnaryMultiCallable[_data_pb2.EstateRequest, _data_pb2.EstateReply]
     """Whose rights of bounded counters a member may spend."""
     Scan: _grpc.UnaryStreamMultiCallable[_data_pb2.ScanRequest, _data_pb2.ScanPage]
@@ -80,7 +82,9 @@ class DataAsyncStub(DataStub):
     Read: _aio.UnaryUnaryMultiCallable[_data_pb2.ReadRequest, _data_pb2.ReadReply]  # type: ignore[assignment]
     """The cells at some paths, in the order asked."""
     Write: _aio.UnaryUnaryMultiCallable[_data_pb2.WriteRequest, _data_pb2.WriteReply]  # type: ignore[assignment]
-    """One transaction: all operations as one event, or none."""
+    """One transaction: all operations as one event, or none. It may be asked for again, and happens once,
+    if it has an op_id (on any node) or an attempt (on the node that the first one went to).
+    """
     Estate: _aio.UnaryUnaryMultiCallable[_data_pb2.EstateRequest, _data_pb2.EstateReply]  # type: ignore[assignment]
     """Whose rights of bounded counters a member may spend."""
     Scan: _aio.UnaryStreamMultiCallable[_data_pb2.ScanRequest, _data_pb2.ScanPage]  # type: ignore[assignment]
@@ -126,7 +130,9 @@ class DataServicer(metaclass=_abc_1.ABCMeta):
         request: _data_pb2.WriteRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_data_pb2.WriteReply, _abc.Awaitable[_data_pb2.WriteReply]]:
-        """One transaction: all operations as one event, or none."""
+        """One transaction: all operations as one event, or none. It may be asked for again, and happens once,
+        if it has an op_id (on any node) or an attempt (on the node that the first one went to).
+        """
 
     @_abc_1.abstractmethod
     def Estate(

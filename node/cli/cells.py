@@ -14,6 +14,9 @@ from .target import Found, Target
 
 VALUE_HELP = "VALUE is JSON if it is valid JSON (5, true, '[1]'), else text; --text takes it as text always."
 
+with_id = click.option(
+    "--op-id", metavar="ID", help="A name of one's own for this write: repeated, on any node, it counts once."
+)
 as_text = click.option("--text", "is_text", is_flag=True, help="Take the value as text, JSON or not.")
 
 with_ttl = click.option(
@@ -42,6 +45,7 @@ def get(path: str, keyspace: str, at: str, timeout: float, as_json: bool) -> Non
 @click.argument("value")
 @as_text
 @with_ttl
+@with_id
 @in_keyspace
 @at_node
 def set_(
@@ -49,6 +53,7 @@ def set_(
     value: str,
     is_text: bool,
     ttl: float | None,
+    op_id: str | None,
     keyspace: str,
     at: str,
     timeout: float,
@@ -56,7 +61,7 @@ def set_(
 ) -> None:
     """Set the register or flag at PATH to VALUE, and print what is there now."""
     with node_at(at, timeout) as client:
-        target = Target(client, keyspace, path)
+        target = Target(client, keyspace, path, op_id)
         target.set(_value(value, is_text), ttl)
         found = target.get()
     _print(target, found, as_json)
@@ -67,6 +72,7 @@ def set_(
 @click.argument("value", required=False)
 @as_text
 @with_ttl
+@with_id
 @in_keyspace
 @at_node
 def add(
@@ -74,6 +80,7 @@ def add(
     value: str | None,
     is_text: bool,
     ttl: float | None,
+    op_id: str | None,
     keyspace: str,
     at: str,
     timeout: float,
@@ -81,7 +88,7 @@ def add(
 ) -> None:
     """Add VALUE to the counter (1 unless given, may be negative) or set at PATH, and print what is there now."""
     with node_at(at, timeout) as client:
-        target = Target(client, keyspace, path)
+        target = Target(client, keyspace, path, op_id)
         if value is None:
             target.add(is_given=False, ttl=ttl)
         else:
@@ -94,14 +101,22 @@ def add(
 @click.argument("path")
 @click.argument("element", required=False)
 @as_text
+@with_id
 @in_keyspace
 @at_node
 def remove(
-    path: str, element: str | None, is_text: bool, keyspace: str, at: str, timeout: float, as_json: bool
+    path: str,
+    element: str | None,
+    is_text: bool,
+    op_id: str | None,
+    keyspace: str,
+    at: str,
+    timeout: float,
+    as_json: bool,
 ) -> None:
     """Remove what is at PATH, or only ELEMENT from the set there."""
     with node_at(at, timeout) as client:
-        target = Target(client, keyspace, path)
+        target = Target(client, keyspace, path, op_id)
         was_there = target.remove() if element is None else target.discard(_value(element, is_text))
     if not was_there:
         not_found(target.text if element is None else f"{target.text}: element {element}")

@@ -52,6 +52,12 @@ def settings_options(command: F) -> F:
                 help="What acknowledged writes survive: power loss, or a crash of the process. [commit]",
             ),
             click.option(
+                "--op-window-s",
+                type=float,
+                metavar="SECONDS",
+                help="For how long a write with an op_id is remembered; the same on every node. [86400]",
+            ),
+            click.option(
                 "--config",
                 "file",
                 type=click.Path(dir_okay=False, path_type=Path),
@@ -70,8 +76,8 @@ def settings_options(command: F) -> F:
 
 EPILOG = (
     "Each setting can also stand in the file (data, listen, advertise, peers, name, cluster, keyspaces, read_only, "
-    "host_default, tls_ca, tls_certificate, tls_key, access, durability, feed_changes_max, feed_age_s, log_json, log_level, and a table "
-    "timing) or in the environment (GOSSAMER_LISTEN and so on; "
+    "host_default, tls_ca, tls_certificate, tls_key, access, durability, op_window_s, feed_changes_max, feed_age_s, log_json, "
+    "log_level, and a table timing) or in the environment (GOSSAMER_LISTEN and so on; "
     "lists with commas). Arguments come before the environment, and that before the file."
 )
 

@@ -13,7 +13,14 @@ from typing import Any, Literal
 
 import msgspec
 
-from ..limits import FEED_AGE_S, FEED_CHANGES_MAX, LEDGER_AGE_S, LEDGER_RECORDS, LinkTiming
+from ..limits import (
+    FEED_AGE_S,
+    FEED_CHANGES_MAX,
+    LEDGER_AGE_S,
+    LEDGER_RECORDS,
+    OP_WINDOW_S,
+    LinkTiming,
+)
 from .options import AT, TLS_FILES, tls_of
 
 PREFIX = "GOSSAMER_"
@@ -66,6 +73,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Seconds after which such a note goes."""
     timing: LinkTiming = LinkTiming()
     """A table of the file: heartbeats and redialing, in seconds."""
+    op_window_s: float = OP_WINDOW_S
+    """Seconds for which a write with an op_id is remembered. It must be the same on every node."""
     log_json: bool = False
     """The log as lines of JSON."""
     log_level: Level = "info"

@@ -24,7 +24,9 @@ from ..handles import (
     Register,
     Set,
     expiring,
+    ranges,
 )
+from ..op_id import check_op_id
 
 if TYPE_CHECKING:
     from ..rpc import Client
@@ -57,8 +59,9 @@ class Found(NamedTuple):
 class Target:
     """A path in a keyspace of a remote node."""
 
-    def __init__(self, client: Client, keyspace: str, text: str) -> None:
-        """`ValueError` if ``text`` is no path."""
+    def __init__(self, client: Client, keyspace: str, text: str, op_id: str | None = None) -> None:
+        """`ValueError` if ``text`` is no path. What is written is written with ``op_id``."""
+        self._op_id = None if op_id is None else check_op_id(op_id)
         self._backend = client.backend
         self._keyspace = client.keyspace(keyspace).name
         self._path = path.of_text(text)
@@ -164,10 +167,10 @@ class Target:
 
     def remove(self) -> bool:
         """Remove it with all that is in it; False if nothing is there."""
-        if self.kind not in ("map", *_SETS):
-            return self._backend.write(self._keyspace, [make_op(self._path, CLEAR)]) is not None
+        if self.kind not in ("map", "counter", *_SETS):
+            return self._backend.write(self._keyspace, [make_op(self._path, CLEAR)], self._op_id) is not None
         is_there = self.get() is not None
-        self._handle(Map if self.kind == "map" else Set).clear()  # any number of cells
+        ranges.clear(self._backend, self._keyspace, (self._path,), self._op_id)  # any number of cells
         return is_there
 
     def discard(self, element: Any) -> bool:
@@ -186,7 +189,7 @@ class Target:
         return self._commit(make_op(self._path + path.element(element), method, args))
 
     def _commit(self, op: Op) -> bool:
-        return self._backend.write(self._keyspace, [op]) is not None
+        return self._backend.write(self._keyspace, [op], self._op_id) is not None
 
 
 def _provenance(reading: Reading) -> dict[str, Any]:

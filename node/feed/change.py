@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-from gossamer.crdt import EMPTY, Cell, Dot, codec, path, type_at
+from gossamer.crdt import EMPTY, Cell, Dot, codec, path, tally, type_at
 
 from ..apply import shows
 from ..errors import Damaged, GossamerError, Quarantined, ResolverFailed
@@ -129,7 +129,7 @@ def change_of(item: Item, source: Source) -> Change:
     before, after = shown(item.path, old, source), shown(item.path, new, source)
     if item.damage is not None:
         after = Shown(True, None, Damaged(item.damage))
-    dots = tuple(_new_dots(old, new))
+    dots = tuple(sorted({*_new_dots(old, new), *item.dots}))
     return Change(
         path=path.to_text(item.path),
         kind=path.kind_of(item.path),
@@ -153,7 +153,7 @@ def _decoded(data: bytes) -> Cell:
 
 
 def _new_dots(old: Cell, new: Cell) -> list[Dot]:
-    seen = old.context()
+    seen = {**old.context(), tally.SHARE: 1}  # what operations add is no event of its own
     return [(replica, seq) for replica, seq in sorted(new.context().items()) if seq > seen.get(replica, 0)]
 
 

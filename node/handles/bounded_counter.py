@@ -6,7 +6,7 @@ from gossamer.crdt import Cell, counter_bounded, type_at
 
 from ..backend import Op, make_op
 from ..limits import SPEND_WAIT_S_MAX
-from .handle import Handle
+from .handle import Handle, checked
 
 
 class BoundedCounter(Handle[int]):
@@ -14,6 +14,8 @@ class BoundedCounter(Handle[int]):
 
     Who mints holds the rights, and nodes even them out in the background. It is never removed, nor is a map
     that holds one.
+
+    An ``op_id`` is known to a node that has the first try. Two nodes that are asked at the same time both spend, or mint.
     """
 
     __slots__ = ()
@@ -44,43 +46,47 @@ class BoundedCounter(Handle[int]):
         estate = await self._backend.aestate(self._keyspace)
         return self._rights(await self._aread(), estate)
 
-    def mint(self, n: int) -> None:
+    def mint(self, n: int, *, op_id: str | None = None) -> None:
         """Add ``n``, from 1 to 2^63 - 1, to the stock; this node has the rights to it."""
-        self._write("mint", n)
+        self._write("mint", n, op_id=op_id)
 
-    async def amint(self, n: int) -> None:
+    async def amint(self, n: int, *, op_id: str | None = None) -> None:
         """`mint`, awaited."""
-        await self._awrite("mint", n)
+        await self._awrite("mint", n, op_id=op_id)
 
-    def spend(self, n: int, wait: float | None = None) -> None:
+    def spend(self, n: int, wait: float | None = None, *, op_id: str | None = None) -> None:
         """Take ``n`` out of the stock. `InsufficientRights` at once, and nothing written, if ``available()`` is less.
 
         With ``wait``, peers are asked for what is lacking, and there are so many seconds for it to arrive.
         """
         if wait is None:
-            self._write("spend", n)
+            self._write("spend", n, op_id=op_id)
         else:
-            self._backend.write_within(self._keyspace, self._spending(n), _seconds(wait))
+            self._backend.write_within(self._keyspace, self._spending(n), _seconds(wait), checked(op_id))
 
-    async def aspend(self, n: int, wait: float | None = None) -> None:
+    async def aspend(self, n: int, wait: float | None = None, *, op_id: str | None = None) -> None:
         """`spend`, awaited. Cancelled while it waits, it may be spent all the same."""
         if wait is None:
-            await self._awrite("spend", n)
+            await self._awrite("spend", n, op_id=op_id)
         else:
-            await self._backend.awrite_within(self._keyspace, self._spending(n), _seconds(wait))
+            await self._backend.awrite_within(
+                self._keyspace, self._spending(n), _seconds(wait), checked(op_id)
+            )
 
-    def transfer(self, to: str, n: int) -> None:
+    def transfer(self, to: str, n: int, *, op_id: str | None = None) -> None:
         """Give the rights to ``n`` to the member called ``to``. `InsufficientRights` if there are not so many here.
 
         `ValueError` for a member that is unknown, removed, or does not host the keyspace.
         """
         counter_bounded.amount(n)
-        self._write("transfer", self._backend.estate(self._keyspace, _member(to))[0], n)
+        heir = self._backend.estate(self._keyspace, _member(to))[0]
+        self._write("transfer", heir, n, op_id=op_id)
 
-    async def atransfer(self, to: str, n: int) -> None:
+    async def atransfer(self, to: str, n: int, *, op_id: str | None = None) -> None:
         """`transfer`, awaited."""
         counter_bounded.amount(n)
-        await self._awrite("transfer", (await self._backend.aestate(self._keyspace, _member(to)))[0], n)
+        heir = (await self._backend.aestate(self._keyspace, _member(to)))[0]
+        await self._awrite("transfer", heir, n, op_id=op_id)
 
     def _spending(self, n: int) -> tuple[Op]:
         return (make_op(self._path, "spend", (n,)),)

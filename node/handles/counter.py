@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from gossamer.crdt import Cell, type_at
 
-from .handle import Handle
+from . import ranges
+from .handle import Handle, checked
 
 
 class Counter(Handle[int]):
@@ -25,18 +26,21 @@ class Counter(Handle[int]):
         """`value`, awaited."""
         return self._sum(await self._aread())
 
-    def add(self, n: int = 1) -> None:
-        """Add ``n``, which may be negative or 0."""
-        self._write("add", n)
+    def add(self, n: int = 1, *, op_id: str | None = None) -> None:
+        """Add ``n``, which may be negative or 0. With an ``op_id``, once, on whatever node and however often it is tried."""
+        self._write("add", n, op_id=op_id)
 
-    async def aadd(self, n: int = 1) -> None:
+    async def aadd(self, n: int = 1, *, op_id: str | None = None) -> None:
         """`add`, awaited."""
-        await self._awrite("add", n)
+        await self._awrite("add", n, op_id=op_id)
 
-    def reset(self) -> None:
-        """Take away exactly what the node has seen: +2 concurrent with a reset of 4 leaves 2."""
-        self._write("reset")
+    def reset(self, *, op_id: str | None = None) -> None:
+        """Take away exactly what the node has seen: +2 concurrent with a reset of 4 leaves 2.
 
-    async def areset(self) -> None:
+        Above 1,000 additions with an ``op_id`` that are still pending, and outside a transaction, this is several events.
+        """
+        ranges.reset(self._backend, self._keyspace, self._path, checked(op_id))
+
+    async def areset(self, *, op_id: str | None = None) -> None:
         """`reset`, awaited."""
-        await self._awrite("reset")
+        await ranges.areset(self._backend, self._keyspace, self._path, checked(op_id))

@@ -40,21 +40,21 @@ class ExtremeRegister(Handle[T]):
         """`get`, awaited."""
         return self._extreme(await self._aread(), default)
 
-    def set(self, value: T) -> None:
+    def set(self, value: T, *, op_id: str | None = None) -> None:
         """Offer a value. `TypeError` if it cannot be compared with what is there."""
-        self._write("set", value)
+        self._write("set", value, op_id=op_id)
 
-    async def aset(self, value: T) -> None:
+    async def aset(self, value: T, *, op_id: str | None = None) -> None:
         """`set`, awaited."""
-        await self._awrite("set", value)
+        await self._awrite("set", value, op_id=op_id)
 
-    def remove(self) -> None:
+    def remove(self, *, op_id: str | None = None) -> None:
         """Remove what is there; a concurrent ``set`` brings that replica's earlier extreme back with it."""
-        self._write("remove")
+        self._write("remove", op_id=op_id)
 
-    async def aremove(self) -> None:
+    async def aremove(self, *, op_id: str | None = None) -> None:
         """`remove`, awaited."""
-        await self._awrite("remove")
+        await self._awrite("remove", op_id=op_id)
 
 
 class MaxRegister(ExtremeRegister[T]):

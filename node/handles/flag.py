@@ -8,7 +8,7 @@ from gossamer.crdt import Cell, type_at
 
 from ..backend import Op, make_op
 from . import expiring
-from .handle import ExpiringHandle
+from .handle import ExpiringHandle, checked
 
 KINDS = {"enable-wins": "flag", "disable-wins": "flag_dw"}
 """Policy -> kind. They are two kinds, so one name with both policies is two flags."""
@@ -35,21 +35,25 @@ class Flag(ExpiringHandle[bool]):
     def __bool__(self) -> bool:
         return self.value()
 
-    def enable(self, *, ttl: float | None = None, expires_at: datetime | None = None) -> None:
+    def enable(
+        self, *, ttl: float | None = None, expires_at: datetime | None = None, op_id: str | None = None
+    ) -> None:
         """Switch it on, for ``ttl`` seconds or until ``expires_at``, an aware datetime, if one of them is given."""
-        self._backend.write(self._keyspace, (self._enables(ttl, expires_at),))
+        self._backend.write(self._keyspace, (self._enables(ttl, expires_at),), checked(op_id))
 
-    async def aenable(self, *, ttl: float | None = None, expires_at: datetime | None = None) -> None:
+    async def aenable(
+        self, *, ttl: float | None = None, expires_at: datetime | None = None, op_id: str | None = None
+    ) -> None:
         """`enable`, awaited."""
-        await self._backend.awrite(self._keyspace, (self._enables(ttl, expires_at),))
+        await self._backend.awrite(self._keyspace, (self._enables(ttl, expires_at),), checked(op_id))
 
     def _enables(self, ttl: float | None, expires_at: datetime | None) -> Op:
         return make_op(self._path, "enable", expiring.given(ttl, expires_at))
 
-    def disable(self) -> None:
+    def disable(self, *, op_id: str | None = None) -> None:
         """Switch it off."""
-        self._write("disable")
+        self._write("disable", op_id=op_id)
 
-    async def adisable(self) -> None:
+    async def adisable(self, *, op_id: str | None = None) -> None:
         """`disable`, awaited."""
-        await self._awrite("disable")
+        await self._awrite("disable", op_id=op_id)

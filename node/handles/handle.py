@@ -11,6 +11,7 @@ from msgspec import UNSET
 from gossamer.crdt import Cell, path
 
 from ..backend import Backend, Op, make_op
+from ..op_id import check_op_id
 from . import expiring
 from .reading import read
 from .typed import Reads, Typed, V_co
@@ -65,11 +66,11 @@ class Handle(Reads[V_co]):
             # Of the type, and not for this kind: None in a max register, say.
             raise self._typed.refused(args[0], error) from None
 
-    def _write(self, method: str, *args: Any) -> None:
-        self._backend.write(self._keyspace, (self._op(method, args),))
+    def _write(self, method: str, *args: Any, op_id: str | None = None) -> None:
+        self._backend.write(self._keyspace, (self._op(method, args),), checked(op_id))
 
-    async def _awrite(self, method: str, *args: Any) -> None:
-        await self._backend.awrite(self._keyspace, (self._op(method, args),))
+    async def _awrite(self, method: str, *args: Any, op_id: str | None = None) -> None:
+        await self._backend.awrite(self._keyspace, (self._op(method, args),), checked(op_id))
 
 
 class ExpiringHandle(Handle[V_co]):
@@ -77,25 +78,29 @@ class ExpiringHandle(Handle[V_co]):
 
     __slots__ = ()
 
-    def expire(self, *, ttl: float | None = None, expires_at: datetime | None = None) -> None:
+    def expire(
+        self, *, ttl: float | None = None, expires_at: datetime | None = None, op_id: str | None = None
+    ) -> None:
         """Let what is there go after ``ttl`` seconds, or at ``expires_at``; nothing happens if nothing is there.
 
         It changes the moment and not the value: of a register, a concurrent ``set`` beats it. Of two the longer one
         stands.
         """
-        self._backend.write(self._keyspace, (self._expires(ttl, expires_at),))
+        self._backend.write(self._keyspace, (self._expires(ttl, expires_at),), checked(op_id))
 
-    async def aexpire(self, *, ttl: float | None = None, expires_at: datetime | None = None) -> None:
+    async def aexpire(
+        self, *, ttl: float | None = None, expires_at: datetime | None = None, op_id: str | None = None
+    ) -> None:
         """`expire`, awaited."""
-        await self._backend.awrite(self._keyspace, (self._expires(ttl, expires_at),))
+        await self._backend.awrite(self._keyspace, (self._expires(ttl, expires_at),), checked(op_id))
 
-    def persist(self) -> None:
+    def persist(self, *, op_id: str | None = None) -> None:
         """Let what is there stay; nothing happens if nothing is, or it does not expire."""
-        self._write("persist")
+        self._write("persist", op_id=op_id)
 
-    async def apersist(self) -> None:
+    async def apersist(self, *, op_id: str | None = None) -> None:
         """`persist`, awaited."""
-        await self._awrite("persist")
+        await self._awrite("persist", op_id=op_id)
 
     def _expires(self, ttl: float | None, expires_at: datetime | None) -> Op:
         return make_op(self._path, "expire", (expiring.wanted(ttl, expires_at),))
@@ -117,3 +122,8 @@ class Changed:
     def __call__(self, cell: Cell) -> tuple[Op]:
         self.value = self._change(self._read(read(self._path, cell, self._backend)))
         return (self._op("set", (self.value,)),)
+
+
+def checked(op_id: str | None) -> str | None:
+    """The ``op_id``, if there is one. `TypeError` or `ValueError` says why it cannot be one."""
+    return None if op_id is None else check_op_id(op_id)

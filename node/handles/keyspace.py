@@ -52,6 +52,6 @@ class Keyspace(Subscribing, Waits, Space, HasConflicts):
             )
         return cast(Ledgers, self._backend)
 
-    def transaction(self) -> Transaction:
+    def transaction(self, *, op_id: str | None = None) -> Transaction:
         """Writes that stand or fall together: ``with keyspace.transaction() as tx``, or ``async with``."""
-        return Transaction(self._backend, self._keyspace)
+        return Transaction(self._backend, self._keyspace, op_id)

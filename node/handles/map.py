@@ -12,6 +12,7 @@ from ..backend import EXPIRE, PERSIST, make_op
 from . import expiring, ranges, tree
 from .constructors import Handles
 from .following import Following
+from .handle import checked
 
 
 class Map(Following, Handles):
@@ -73,67 +74,77 @@ class Map(Following, Handles):
         """`value`, awaited."""
         return tree.as_dict(await self.aitems())
 
-    def create(self, *, ttl: float | None = None, expires_at: datetime | None = None) -> None:
+    def create(
+        self, *, ttl: float | None = None, expires_at: datetime | None = None, op_id: str | None = None
+    ) -> None:
         """Make it be there with nothing in it. Two nodes that create one map have created the same.
 
         With ``ttl`` or ``expires_at`` that ends then; what is put inside does not expire with it: see `expire`.
         """
-        self._backend.write(
-            self._keyspace, (make_op(self._prefix, "create", expiring.given(ttl, expires_at)),)
-        )
+        op = make_op(self._prefix, "create", expiring.given(ttl, expires_at))
+        self._backend.write(self._keyspace, (op,), checked(op_id))
 
-    async def acreate(self, *, ttl: float | None = None, expires_at: datetime | None = None) -> None:
+    async def acreate(
+        self, *, ttl: float | None = None, expires_at: datetime | None = None, op_id: str | None = None
+    ) -> None:
         """`create`, awaited."""
-        await self._backend.awrite(
-            self._keyspace, (make_op(self._prefix, "create", expiring.given(ttl, expires_at)),)
-        )
+        op = make_op(self._prefix, "create", expiring.given(ttl, expires_at))
+        await self._backend.awrite(self._keyspace, (op,), checked(op_id))
 
-    def expire(self, *, ttl: float | None = None, expires_at: datetime | None = None) -> None:
+    def expire(
+        self, *, ttl: float | None = None, expires_at: datetime | None = None, op_id: str | None = None
+    ) -> None:
         """Let all that is inside now go after ``ttl`` seconds, or at ``expires_at``, an aware datetime.
 
         `ValueError`, and nothing is written, if there is something inside that cannot expire: a counter, a max or
         min register. Above 1,000 cells, and outside a transaction, this is several events.
         """
         until = expiring.wanted(ttl, expires_at)
-        ranges.write(self._backend, self._keyspace, (self._prefix,), EXPIRE, until)
+        ranges.write(self._backend, self._keyspace, (self._prefix,), EXPIRE, until, op_id=checked(op_id))
 
-    async def aexpire(self, *, ttl: float | None = None, expires_at: datetime | None = None) -> None:
+    async def aexpire(
+        self, *, ttl: float | None = None, expires_at: datetime | None = None, op_id: str | None = None
+    ) -> None:
         """`expire`, awaited."""
         until = expiring.wanted(ttl, expires_at)
-        await ranges.awrite(self._backend, self._keyspace, (self._prefix,), EXPIRE, until)
+        await ranges.awrite(
+            self._backend, self._keyspace, (self._prefix,), EXPIRE, until, op_id=checked(op_id)
+        )
 
-    def persist(self) -> None:
+    def persist(self, *, op_id: str | None = None) -> None:
         """Let all that is inside stay."""
-        ranges.write(self._backend, self._keyspace, (self._prefix,), PERSIST)
+        ranges.write(self._backend, self._keyspace, (self._prefix,), PERSIST, op_id=checked(op_id))
 
-    async def apersist(self) -> None:
+    async def apersist(self, *, op_id: str | None = None) -> None:
         """`persist`, awaited."""
-        await ranges.awrite(self._backend, self._keyspace, (self._prefix,), PERSIST)
+        await ranges.awrite(self._backend, self._keyspace, (self._prefix,), PERSIST, op_id=checked(op_id))
 
-    def remove(self, name: str) -> None:
+    def remove(self, name: str, *, op_id: str | None = None) -> None:
         """Remove every thing of that name, of whatever kind, with all that is in it.
 
         Above 1,000 cells, and outside a transaction, this is several events.
         """
-        ranges.clear(self._backend, self._keyspace, self._named(name))
+        ranges.clear(self._backend, self._keyspace, self._named(name), checked(op_id))
 
-    async def aremove(self, name: str) -> None:
+    async def aremove(self, name: str, *, op_id: str | None = None) -> None:
         """`remove`, awaited."""
-        await ranges.aclear(self._backend, self._keyspace, self._named(name))
+        await ranges.aclear(self._backend, self._keyspace, self._named(name), checked(op_id))
 
-    def clear(self) -> None:
+    def clear(self, *, op_id: str | None = None) -> None:
         """Remove all that is inside, and the map itself if it was created.
 
         Above 1,000 cells, and outside a transaction, this is several events.
         """
-        ranges.clear(self._backend, self._keyspace, (self._prefix,))
+        ranges.clear(self._backend, self._keyspace, (self._prefix,), checked(op_id))
 
-    async def aclear(self) -> None:
+    async def aclear(self, *, op_id: str | None = None) -> None:
         """`clear`, awaited."""
-        await ranges.aclear(self._backend, self._keyspace, (self._prefix,))
+        await ranges.aclear(self._backend, self._keyspace, (self._prefix,), checked(op_id))
 
     def _named(self, name: str) -> list[bytes]:
-        kinds = dict.fromkeys((*path.CONTAINERS, *path.CELLS, *TYPES))
+        kinds = [
+            k for k in dict.fromkeys((*path.CONTAINERS, *path.CELLS, *TYPES)) if k not in path.OPERATIONS
+        ]
         return [self._under(kind, name) for kind in kinds]
 
 

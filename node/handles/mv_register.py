@@ -9,7 +9,7 @@ from gossamer.crdt import Cell, register_mv, type_at, values
 
 from ..backend import Backend
 from . import expiring
-from .handle import Changed, ExpiringHandle
+from .handle import Changed, ExpiringHandle, checked
 from .reading import Reading, reading
 from .typed import T, Typed
 
@@ -72,18 +72,32 @@ class MVRegister(ExpiringHandle[list[T]]):
         """`siblings`, awaited."""
         return self._all(await self._aread())
 
-    def set(self, value: T, *, ttl: float | None = None, expires_at: datetime | None = None) -> None:
+    def set(
+        self,
+        value: T,
+        *,
+        ttl: float | None = None,
+        expires_at: datetime | None = None,
+        op_id: str | None = None,
+    ) -> None:
         """Replace every value that the node has seen, read here or not.
 
         It is hidden after ``ttl`` seconds, or at ``expires_at``, an aware datetime, if one of them is given.
         """
-        self._write("set", value, *expiring.given(ttl, expires_at))
+        self._write("set", value, *expiring.given(ttl, expires_at), op_id=op_id)
 
-    async def aset(self, value: T, *, ttl: float | None = None, expires_at: datetime | None = None) -> None:
+    async def aset(
+        self,
+        value: T,
+        *,
+        ttl: float | None = None,
+        expires_at: datetime | None = None,
+        op_id: str | None = None,
+    ) -> None:
         """`set`, awaited."""
-        await self._awrite("set", value, *expiring.given(ttl, expires_at))
+        await self._awrite("set", value, *expiring.given(ttl, expires_at), op_id=op_id)
 
-    def resolve(self, value: T) -> None:
+    def resolve(self, value: T, *, op_id: str | None = None) -> None:
         """Replace exactly what this handle last read; a value that came since stays beside it.
 
         A handle that has not read does so first. Resolving is no reading: what one handle resolved, its next
@@ -92,33 +106,36 @@ class MVRegister(ExpiringHandle[list[T]]):
         self._op("set", (value,))  # a wrong value is told before anything is read
         if self._seen is None:
             self.values()
-        self._write("resolve", value, self._seen)
+        self._write("resolve", value, self._seen, op_id=op_id)
 
-    async def aresolve(self, value: T) -> None:
+    async def aresolve(self, value: T, *, op_id: str | None = None) -> None:
         """`resolve`, awaited."""
         self._op("set", (value,))  # a wrong value is told before anything is read
         if self._seen is None:
             await self.avalues()
-        await self._awrite("resolve", value, self._seen)
+        await self._awrite("resolve", value, self._seen, op_id=op_id)
 
-    def update(self, change: Callable[[list[T]], T]) -> T:
-        """Set it to what ``change`` makes of the list of all its values; the new value. See `Register.update`."""
+    def update(self, change: Callable[[list[T]], T], *, op_id: str | None = None) -> T:
+        """Set it to what ``change`` makes of the list of all its values; the new value. See `Register.update`.
+
+        A retry with the same ``op_id`` gives None.
+        """
         changed = Changed(self, change, self._list)
-        self._backend.update(self._keyspace, self._path, changed)
+        self._backend.update(self._keyspace, self._path, changed, checked(op_id))
         value: T = changed.value
         return value
 
-    async def aupdate(self, change: Callable[[list[T]], T]) -> T:
+    async def aupdate(self, change: Callable[[list[T]], T], *, op_id: str | None = None) -> T:
         """`update`, awaited. ``change`` is a plain function, and is not called in the event loop."""
         changed = Changed(self, change, self._list)
-        await self._backend.aupdate(self._keyspace, self._path, changed)
+        await self._backend.aupdate(self._keyspace, self._path, changed, checked(op_id))
         value: T = changed.value
         return value
 
-    def remove(self) -> None:
+    def remove(self, *, op_id: str | None = None) -> None:
         """Remove every value that the node has seen; a concurrent write survives."""
-        self._write("remove")
+        self._write("remove", op_id=op_id)
 
-    async def aremove(self) -> None:
+    async def aremove(self, *, op_id: str | None = None) -> None:
         """`remove`, awaited."""
-        await self._awrite("remove")
+        await self._awrite("remove", op_id=op_id)

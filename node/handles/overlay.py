@@ -85,37 +85,47 @@ class Overlay:
         self._check_open()
         return list(self._merged(prefix, await self._parent.ascan(keyspace, prefix)))
 
-    def write(self, keyspace: str, ops: Sequence[Op]) -> Dot | None:
+    def write(self, keyspace: str, ops: Sequence[Op], op_id: str | None = None) -> Dot | None:
+        _check_no_id(op_id)
         cells = {op.path: self.cell(keyspace, op.path) for op in ops if op.method not in RANGES}
         ranges = {op.path: _enough(self.scan(keyspace, op.path)) for op in ops if op.method in RANGES}
         self._queue(ops, cells, ranges, self.estate(keyspace) if _wants_rights(ops) else ())
         return None
 
-    def write_within(self, keyspace: str, ops: Sequence[Op], wait: float) -> Dot | None:
+    def write_within(
+        self, keyspace: str, ops: Sequence[Op], wait: float, op_id: str | None = None
+    ) -> Dot | None:
         raise ValueError("wait: a transaction does not wait; spend without it, or outside")
 
     def estate(self, keyspace: str, member: str = "") -> tuple[bytes, ...]:
         self._check_open()
         return _with_own(self._parent.estate(keyspace, member), member)
 
-    async def awrite(self, keyspace: str, ops: Sequence[Op]) -> Dot | None:
+    async def awrite(self, keyspace: str, ops: Sequence[Op], op_id: str | None = None) -> Dot | None:
+        _check_no_id(op_id)
         cells = {op.path: await self.acell(keyspace, op.path) for op in ops if op.method not in RANGES}
         ranges = {op.path: _enough(await self.ascan(keyspace, op.path)) for op in ops if op.method in RANGES}
         self._queue(ops, cells, ranges, await self.aestate(keyspace) if _wants_rights(ops) else ())
         return None
 
-    def update(self, keyspace: str, cell_path: bytes, change: Change) -> Dot | None:
+    def update(self, keyspace: str, cell_path: bytes, change: Change, op_id: str | None = None) -> Dot | None:
+        _check_no_id(op_id)
         cell = self.cell(keyspace, cell_path)
         return self.write(keyspace, (self._expects(cell_path, cell), *change(cell)))
 
-    async def aupdate(self, keyspace: str, cell_path: bytes, change: Change) -> Dot | None:
+    async def aupdate(
+        self, keyspace: str, cell_path: bytes, change: Change, op_id: str | None = None
+    ) -> Dot | None:
+        _check_no_id(op_id)
         cell = await self.acell(keyspace, cell_path)
         return await self.awrite(keyspace, (self._expects(cell_path, cell), *change(cell)))
 
     def _expects(self, cell_path: bytes, cell: Cell) -> Op:
         return expect(cell_path, current(cell_path, cell, self.now()))
 
-    async def awrite_within(self, keyspace: str, ops: Sequence[Op], wait: float) -> Dot | None:
+    async def awrite_within(
+        self, keyspace: str, ops: Sequence[Op], wait: float, op_id: str | None = None
+    ) -> Dot | None:
         return self.write_within(keyspace, ops, wait)
 
     async def aestate(self, keyspace: str, member: str = "") -> tuple[bytes, ...]:
@@ -212,6 +222,11 @@ def _wants_rights(ops: Sequence[Op]) -> bool:
 def _with_own(estate: tuple[bytes, ...], member: str) -> tuple[bytes, ...]:
     """The node's estate, and what the transaction itself has minted and spent."""
     return estate if member else (*estate, PROVISIONAL)
+
+
+def _check_no_id(op_id: str | None) -> None:
+    if op_id is not None:
+        raise ValueError("op_id: inside a transaction there is one for all of it: transaction(op_id=...)")
 
 
 def _resolved(earlier: Op, op: Op) -> Op:

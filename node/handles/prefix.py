@@ -34,7 +34,7 @@ def _codes(beginning: str) -> list[bytes]:
 
 
 def _all_codes() -> dict[str, bytes]:
-    named = dict.fromkeys((*path.CONTAINERS, *path.CELLS, *TYPES))
+    named = [k for k in dict.fromkeys((*path.CONTAINERS, *path.CELLS, *TYPES)) if k not in path.OPERATIONS]
     codes = {kind: path.component(kind, "x")[:1] for kind in named}
     return codes | {kind: bytes((code,)) for kind, code in path.ELEMENTS.items()}
 

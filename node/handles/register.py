@@ -13,7 +13,7 @@ from gossamer.crdt import Cell, Dot, Entry, expiry, register_lww
 
 from ..backend import EXPECT, Op, make_op
 from . import expiring
-from .handle import Changed, ExpiringHandle
+from .handle import Changed, ExpiringHandle, checked
 from .reading import Reading, reading, seen
 from .typed import T
 
@@ -99,6 +99,7 @@ class Register(ExpiringHandle[T]):
         expires_at: datetime | None = None,
         seen: Mapping[bytes, int] | None = None,
         expect: Dot | None | Anything = ANYTHING,
+        op_id: str | None = None,
     ) -> None:
         """Replace what is there. `TypeError` or `ValueError` for what is not a value; nothing is written then.
 
@@ -109,7 +110,8 @@ class Register(ExpiringHandle[T]):
         only if that still stands. `VersionMismatch`, and nothing is written, if something else does, or if this
         node has written since what ``seen`` does not include, as a node keeps one value.
         """
-        self._backend.write(self._keyspace, self._sets(value, expiring.given(ttl, expires_at), seen, expect))
+        ops = self._sets(value, expiring.given(ttl, expires_at), seen, expect)
+        self._backend.write(self._keyspace, ops, checked(op_id))
 
     async def aset(
         self,
@@ -119,37 +121,41 @@ class Register(ExpiringHandle[T]):
         expires_at: datetime | None = None,
         seen: Mapping[bytes, int] | None = None,
         expect: Dot | None | Anything = ANYTHING,
+        op_id: str | None = None,
     ) -> None:
         """`set`, awaited."""
         ops = self._sets(value, expiring.given(ttl, expires_at), seen, expect)
-        await self._backend.awrite(self._keyspace, ops)
+        await self._backend.awrite(self._keyspace, ops, checked(op_id))
 
     @overload
-    def update(self, change: Callable[[T], T]) -> T: ...
+    def update(self, change: Callable[[T], T], *, op_id: str | None = None) -> T: ...
     @overload
-    def update(self, change: Callable[[T | D], T], default: D) -> T: ...
-    def update(self, change: Callable[[Any], Any], default: Any = UNSET) -> Any:
+    def update(self, change: Callable[[T | D], T], default: D, *, op_id: str | None = None) -> T: ...
+    def update(self, change: Callable[[Any], Any], default: Any = UNSET, *, op_id: str | None = None) -> Any:
         """Set it to what ``change`` makes of the value, or of ``default`` if there is none; the new value.
 
         Nothing comes between the read and the write. An exception in ``change`` writes nothing and is raised here.
         It is called inside the commit, on the thread that all writes wait for, so it must be quick and must not
         write; with a remote node, as often as it takes until no other write came between. In a transaction it
         reads the transaction's own writes, and the whole transaction raises `VersionMismatch` at its end if the
-        value was written elsewhere meanwhile.
+        value was written elsewhere meanwhile. With an ``op_id`` the value that is there then is given, and a retry
+        asks for no new one.
         """
         changed = Changed(self, change, lambda cell: self._get(cell, default))
-        self._backend.update(self._keyspace, self._path, changed)
-        return changed.value
+        self._backend.update(self._keyspace, self._path, changed, checked(op_id))
+        return changed.value if op_id is None else self.get(default)
 
     @overload
-    async def aupdate(self, change: Callable[[T], T]) -> T: ...
+    async def aupdate(self, change: Callable[[T], T], *, op_id: str | None = None) -> T: ...
     @overload
-    async def aupdate(self, change: Callable[[T | D], T], default: D) -> T: ...
-    async def aupdate(self, change: Callable[[Any], Any], default: Any = UNSET) -> Any:
+    async def aupdate(self, change: Callable[[T | D], T], default: D, *, op_id: str | None = None) -> T: ...
+    async def aupdate(
+        self, change: Callable[[Any], Any], default: Any = UNSET, *, op_id: str | None = None
+    ) -> Any:
         """`update`, awaited. ``change`` is a plain function, and is not called in the event loop."""
         changed = Changed(self, change, lambda cell: self._get(cell, default))
-        await self._backend.aupdate(self._keyspace, self._path, changed)
-        return changed.value
+        await self._backend.aupdate(self._keyspace, self._path, changed, checked(op_id))
+        return changed.value if op_id is None else await self.aget(default)
 
     def settle(self) -> T:
         """Write what is read while concurrent values stand, over exactly those; the value.
@@ -170,13 +176,15 @@ class Register(ExpiringHandle[T]):
             await self.aset(value, seen=seen(cell))
         return value
 
-    def remove(self, *, expect: Dot | None | Anything = ANYTHING) -> None:
+    def remove(self, *, expect: Dot | None | Anything = ANYTHING, op_id: str | None = None) -> None:
         """Remove what is there; a concurrent write survives. ``expect`` is as in `set`."""
-        self._backend.write(self._keyspace, (*self._expects(expect), self._op("remove")))
+        self._backend.write(self._keyspace, (*self._expects(expect), self._op("remove")), checked(op_id))
 
-    async def aremove(self, *, expect: Dot | None | Anything = ANYTHING) -> None:
+    async def aremove(self, *, expect: Dot | None | Anything = ANYTHING, op_id: str | None = None) -> None:
         """`remove`, awaited."""
-        await self._backend.awrite(self._keyspace, (*self._expects(expect), self._op("remove")))
+        await self._backend.awrite(
+            self._keyspace, (*self._expects(expect), self._op("remove")), checked(op_id)
+        )
 
     def _sets(
         self,

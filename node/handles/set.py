@@ -12,6 +12,7 @@ from gossamer.crdt import Cell, path, type_at
 from ..backend import Backend, Op, make_op
 from ..errors import InvalidValue
 from . import expiring, ranges
+from .handle import checked
 from .reading import read, readable, visible
 from .typed import Reads, T, Typed
 
@@ -85,11 +86,11 @@ class Set(MutableSet[T], Reads[frozenset[T]]):
         except InvalidValue:
             return None
 
-    def _write(self, method: str, element: object, *args: Any) -> None:
-        self._backend.write(self._keyspace, (self._op(method, element, *args),))
+    def _write(self, method: str, element: object, *args: Any, op_id: str | None = None) -> None:
+        self._backend.write(self._keyspace, (self._op(method, element, *args),), checked(op_id))
 
-    async def _awrite(self, method: str, element: object, *args: Any) -> None:
-        await self._backend.awrite(self._keyspace, (self._op(method, element, *args),))
+    async def _awrite(self, method: str, element: object, *args: Any, op_id: str | None = None) -> None:
+        await self._backend.awrite(self._keyspace, (self._op(method, element, *args),), checked(op_id))
 
     def _cells(self) -> Iterator[tuple[bytes, Cell]]:
         return visible(self._backend.scan(self._keyspace, self._path), self._backend)
@@ -139,50 +140,86 @@ class Set(MutableSet[T], Reads[frozenset[T]]):
         """`value`, awaited."""
         return frozenset(self._elements(await self._acells()))
 
-    def add(self, element: T, *, ttl: float | None = None, expires_at: datetime | None = None) -> None:
+    def add(
+        self,
+        element: T,
+        *,
+        ttl: float | None = None,
+        expires_at: datetime | None = None,
+        op_id: str | None = None,
+    ) -> None:
         """Put it in, for ``ttl`` seconds or until ``expires_at``, an aware datetime, if one of them is given.
 
         It is a new event even if it is in already, so that it beats a concurrent removal.
         """
-        self._write("add", element, *expiring.given(ttl, expires_at))
+        self._write("add", element, *expiring.given(ttl, expires_at), op_id=op_id)
 
-    async def aadd(self, element: T, *, ttl: float | None = None, expires_at: datetime | None = None) -> None:
+    async def aadd(
+        self,
+        element: T,
+        *,
+        ttl: float | None = None,
+        expires_at: datetime | None = None,
+        op_id: str | None = None,
+    ) -> None:
         """`add`, awaited."""
-        await self._awrite("add", element, *expiring.given(ttl, expires_at))
+        await self._awrite("add", element, *expiring.given(ttl, expires_at), op_id=op_id)
 
     def update(
-        self, elements: Iterable[T], *, ttl: float | None = None, expires_at: datetime | None = None
+        self,
+        elements: Iterable[T],
+        *,
+        ttl: float | None = None,
+        expires_at: datetime | None = None,
+        op_id: str | None = None,
     ) -> None:
         """Add all of them, up to 1,000 an event."""
         until = expiring.given(ttl, expires_at)
-        for ops in ranges.chunks([self._op("add", element, *until) for element in elements]):
-            self._backend.write(self._keyspace, ops)
+        ops = [self._op("add", element, *until) for element in elements]
+        ranges.update(self._backend, self._keyspace, ops, checked(op_id))
 
     async def aupdate(
-        self, elements: Iterable[T], *, ttl: float | None = None, expires_at: datetime | None = None
+        self,
+        elements: Iterable[T],
+        *,
+        ttl: float | None = None,
+        expires_at: datetime | None = None,
+        op_id: str | None = None,
     ) -> None:
         """`update`, awaited."""
         until = expiring.given(ttl, expires_at)
-        for ops in ranges.chunks([self._op("add", element, *until) for element in elements]):
-            await self._backend.awrite(self._keyspace, ops)
+        ops = [self._op("add", element, *until) for element in elements]
+        await ranges.aupdate(self._backend, self._keyspace, ops, checked(op_id))
 
-    def expire(self, element: T, *, ttl: float | None = None, expires_at: datetime | None = None) -> None:
+    def expire(
+        self,
+        element: T,
+        *,
+        ttl: float | None = None,
+        expires_at: datetime | None = None,
+        op_id: str | None = None,
+    ) -> None:
         """Let an element go after ``ttl`` seconds, or at ``expires_at``; nothing happens if it is not in."""
-        self._write("expire", element, expiring.wanted(ttl, expires_at))
+        self._write("expire", element, expiring.wanted(ttl, expires_at), op_id=op_id)
 
     async def aexpire(
-        self, element: T, *, ttl: float | None = None, expires_at: datetime | None = None
+        self,
+        element: T,
+        *,
+        ttl: float | None = None,
+        expires_at: datetime | None = None,
+        op_id: str | None = None,
     ) -> None:
         """`expire`, awaited."""
-        await self._awrite("expire", element, expiring.wanted(ttl, expires_at))
+        await self._awrite("expire", element, expiring.wanted(ttl, expires_at), op_id=op_id)
 
-    def persist(self, element: T) -> None:
+    def persist(self, element: T, *, op_id: str | None = None) -> None:
         """Let an element stay; nothing happens if it is not in, or does not expire."""
-        self._write("persist", element)
+        self._write("persist", element, op_id=op_id)
 
-    async def apersist(self, element: T) -> None:
+    async def apersist(self, element: T, *, op_id: str | None = None) -> None:
         """`persist`, awaited."""
-        await self._awrite("persist", element)
+        await self._awrite("persist", element, op_id=op_id)
 
     def __ior__(self, it: AbstractSet[Any]) -> Self:  # type: ignore[misc]  # one event, not one each
         self.update(it)
@@ -194,21 +231,21 @@ class Set(MutableSet[T], Reads[frozenset[T]]):
             self.discard(element)
         return self
 
-    def discard(self, element: T) -> None:
+    def discard(self, element: T, *, op_id: str | None = None) -> None:
         """Take it out; nothing happens if the node does not know it to be in."""
-        self._write("discard", element)
+        self._write("discard", element, op_id=op_id)
 
-    async def adiscard(self, element: T) -> None:
+    async def adiscard(self, element: T, *, op_id: str | None = None) -> None:
         """`discard`, awaited."""
-        await self._awrite("discard", element)
+        await self._awrite("discard", element, op_id=op_id)
 
-    def remove(self, element: T) -> None:
+    def remove(self, element: T, *, op_id: str | None = None) -> None:
         """`discard`: unlike a Python set, removing what is absent does nothing."""
-        self.discard(element)
+        self.discard(element, op_id=op_id)
 
-    async def aremove(self, element: T) -> None:
+    async def aremove(self, element: T, *, op_id: str | None = None) -> None:
         """`remove`, awaited."""
-        await self.adiscard(element)
+        await self.adiscard(element, op_id=op_id)
 
     async def apop(self) -> T:
         """``pop()``, awaited."""
@@ -217,13 +254,13 @@ class Set(MutableSet[T], Reads[frozenset[T]]):
             return element
         raise KeyError("pop from an empty set")
 
-    def clear(self) -> None:
+    def clear(self, *, op_id: str | None = None) -> None:
         """Remove the elements that the node has seen; a concurrent add survives, whatever the policy.
 
         Above 1,000 elements, and outside a transaction, this is several events.
         """
-        ranges.clear(self._backend, self._keyspace, (self._path,))
+        ranges.clear(self._backend, self._keyspace, (self._path,), checked(op_id))
 
-    async def aclear(self) -> None:
+    async def aclear(self, *, op_id: str | None = None) -> None:
         """`clear`, awaited."""
-        await ranges.aclear(self._backend, self._keyspace, (self._path,))
+        await ranges.aclear(self._backend, self._keyspace, (self._path,), checked(op_id))

@@ -9,6 +9,7 @@ from gossamer.crdt import Dot
 
 from ..backend import NO_DOT, Backend
 from ..errors import Closed
+from ..op_id import check_op_id
 from .overlay import Overlay
 from .space import Space
 
@@ -20,15 +21,18 @@ class Transaction(Space):
     one event; an exception inside writes nothing. At most 1,000 cells and 512 KiB, else `LimitExceeded`. A
     transaction is used once, by one thread or task; before and after, its handles raise `Closed`.
 
+    With an ``op_id`` that was used already it writes nothing, and ``dot`` is what it was then.
+
     It isolates nobody: what it read may have changed by the time it commits, and its writes merge with that.
     """
 
-    def __init__(self, backend: Backend, keyspace: str) -> None:
+    def __init__(self, backend: Backend, keyspace: str, op_id: str | None = None) -> None:
         self._target = backend
+        self._op_id = None if op_id is None else check_op_id(op_id)
         self._overlay = Overlay(backend)
         self._is_used = False
         self.dot: Dot | None = None
-        """The event, once committed; None if nothing was written."""
+        """The event, once committed; None if nothing was written. For a retry, that of the first try."""
         super().__init__(self._overlay, keyspace)
 
     def transaction(self) -> NoReturn:
@@ -62,7 +66,7 @@ class Transaction(Space):
     ) -> None:
         ops = self._overlay.take()
         if kind is None and ops:
-            self.dot = self._target.write(self._keyspace, ops)
+            self.dot = self._target.write(self._keyspace, ops, self._op_id)
 
     async def __aenter__(self) -> Self:
         return self.__enter__()
@@ -72,4 +76,4 @@ class Transaction(Space):
     ) -> None:
         ops = self._overlay.take()
         if kind is None and ops:
-            self.dot = await self._target.awrite(self._keyspace, ops)
+            self.dot = await self._target.awrite(self._keyspace, ops, self._op_id)

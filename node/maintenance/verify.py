@@ -18,7 +18,7 @@ from gossamer.crdt import Cell, MalformedError, check_cell, expiry, path
 
 from ..errors import Damaged, DirectoryInUse, DirectoryUnusable
 from ..replication.state import State
-from ..store import environment, index, record
+from ..store import environment, index, operations, record
 from ..store.keyspace import read_state
 from ..store.lock import is_open_here
 from . import snapshot
@@ -81,6 +81,7 @@ class _Keyspace:
         }
         self._expiries = snapshot.database(env, name, "expiries")
         """None in a directory that only earlier builds have opened, in which nothing expires."""
+        self._operations = snapshot.database(env, name, "operations")  # an older build's store has none
 
     def findings(self) -> list[Finding]:
         missing = [table for table, db in self._dbs.items() if db is None]
@@ -104,7 +105,7 @@ class _Keyspace:
         except (ValueError, TypeError, msgspec.MsgspecError) as error:
             yield self._finding("state", f"not what was written ({error})")
             return
-        digest = 0
+        digest, derived = 0, operations.Derived()
         for cell_path, stored in txn.cursor(db=self._dbs["cells"]):
             self.cells += 1
             name = _text(cell_path)
@@ -116,9 +117,13 @@ class _Keyspace:
                 yield self._finding(name, str(error).removeprefix(f"cell {name}: "))
                 continue
             digest += record.weight(cell_path, cell)
+            derived.add(cell_path, cell)
             yield from self._context(txn, state, cell_path, cell)
             yield from self._moments(txn, cell_path, cell)
         yield from self._rows(txn)
+        table = self._operations
+        for difference in () if table is None else derived.differences(txn, table):
+            yield self._finding("operations", difference)
         if state.is_counted and digest % record.DIGEST_MOD != state.digest:
             yield self._finding("digest", "it is not the sum over the cells that can be read")
 

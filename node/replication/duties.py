@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gossamer.crdt import Vector
+from gossamer.crdt import EMPTY, Vector, path
 
 from ..backend import Op
 from . import limits, registry, stability, sweeping
@@ -39,6 +39,29 @@ class Duties:
             return where, []
         members = self._engine.registry.writers(keyspace) | {me}
         return where, [at for at in silent if stability.sweeper(draft.cell(at), members) == me]
+
+    def foldable(
+        self, draft: Draft, keyspace: str, after: bytes, most: int
+    ) -> tuple[bytes | None, list[bytes]]:
+        """The operations that this node is to fold, of ``most`` pending ones past ``after``; where to go on."""
+        stable = self.collectable(draft.state, keyspace)
+        if not stable or not self._engine.may_write(keyspace):
+            return None, []
+        me, reg = self._engine.identity.replica, self._engine.registry
+        return stability.foldable(draft, keyspace, me, reg, stable, after, most)
+
+    def may_sweep(self, draft: Draft, keyspace: str, cell_path: bytes) -> bool:
+        """Whether this node is to remove the note of an ``op_id`` whose window is over.
+
+        Nobody is, while one may come back who tried it, or reset it, without knowing what came of it.
+        """
+        if self.may_return() or not self._engine.may_write(keyspace):
+            return False
+        cell, me = draft.cell(cell_path), self._engine.identity.replica
+        counter = draft.cell(path.counter_of(cell_path)) if path.kind_of(cell_path) == "op" else EMPTY
+        stable = self.collectable(draft.state, keyspace)
+        members = self._engine.registry.writers(keyspace) | {me}
+        return stability.may_go(cell_path, cell, counter, stable) and stability.sweeper(cell, members) == me
 
     def collectable(self, state: State, keyspace: str) -> Vector:
         """The events that may be collected now; none while what others hold is not known."""

@@ -62,7 +62,7 @@ LAST_TOLD_MAX = 4096
 LINKS_MAX = 2048
 """Links at once. Each costs a few kilobytes and a stream."""
 KEYSPACES_MAX = 255
-"""Keyspaces of one node; eight LMDB databases each."""
+"""Keyspaces of one node; nine LMDB databases each."""
 FINGERPRINTS_MAX = 8
 """Fingerprints remembered a replica id, to tell a clone from a restart."""
 DAMAGED_RETRY_S = 10.0

@@ -170,7 +170,11 @@ class Registry:
         For what must be finished by someone, and may be by anyone: without an heir it is the lowest member that
         answered, without a word from an operator.
         """
-        return _chain(replica, self._successor)[-1]
+        return self.succession(replica)[-1]
+
+    def succession(self, replica: bytes) -> tuple[bytes, ...]:
+        """The replica id, and after each that is sealed who finishes what it has begun."""
+        return tuple(_chain(replica, self._successor))
 
     def _successor(self, replica: bytes) -> bytes | None:
         settled = self.seals[replica].settled if replica in self.sealed else None

@@ -9,8 +9,9 @@ included here, so whatever a replica wrote before it had the event is here as we
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
+from itertools import islice
 
-from gossamer.crdt import Cell, Dot, Vector
+from gossamer.crdt import Cell, Dot, Vector, operation, path
 
 from ..errors import Damaged
 from . import batch
@@ -66,6 +67,45 @@ def sweeper(cell: Cell, members: AbstractSet[bytes]) -> bytes | None:
     """
     wrote = [entry.replica for entry in cell.live if entry.replica in members]
     return min(wrote or members, default=None)
+
+
+def may_go(cell_path: bytes, cell: Cell, counter: Cell, stable_: Vector) -> bool:
+    """Whether the note of an ``op_id`` whose window is over may be removed.
+
+    All must have it, or a retry would count again elsewhere. One that takes something off its counter may not go; that it
+    takes nothing off any more must be so for everybody.
+    """
+    if not is_stable(cell, stable_):
+        return False
+    if path.kind_of(cell_path) != "op" or not operation.is_contested(cell):
+        return True
+    return operation.surplus(cell, counter) == 0 and is_stable(counter, stable_)
+
+
+def folder(cell: Cell, keyspace: str, state: State, registry: Registry) -> bytes | None:
+    """The one replica that is to fold a pending operation: the lowest that wrote it, or if that is sealed its heir.
+
+    An heir waits until it has all that there is of the sealed id, as that may have folded it.
+    """
+    *sealed, last = registry.succession(cell.live[0].replica)
+    bounds = (registry.seals[replica].bound(keyspace) for replica in sealed)
+    return last if all(state.delivered.covers(bound) for bound in bounds) else None
+
+
+def foldable(
+    draft: Draft, keyspace: str, own: bytes, registry: Registry, stable_: Vector, after: bytes, most: int
+) -> tuple[bytes | None, list[bytes]]:
+    """The operations that we are to fold, of ``most`` pending ones past ``after``; where to go on, None at the end."""
+    looked = list(islice(draft.pending_after(after), most))
+    found = []
+    for cell_path in looked:
+        try:
+            cell = draft.cell(cell_path)
+        except Damaged:
+            continue
+        if folder(cell, keyspace, draft.state, registry) == own and is_stable(cell, stable_):
+            found.append(cell_path)
+    return (looked[-1] if len(looked) == most else None), found
 
 
 def collect(draft: Draft, stable_: Vector, after: bytes, rows: int) -> tuple[bytes | None, list[bytes]]:

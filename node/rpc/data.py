@@ -6,22 +6,25 @@ would cost a hundred times as much. Writes are awaited from the writer thread.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import Any, Protocol
 
 import grpc
 import msgspec
 
-from gossamer.crdt import Cell, codec
+from gossamer.crdt import Cell, Dot, codec
 from gossamer.proto import data_pb2 as pb
 from gossamer.proto import data_pb2_grpc
 
+from ..backend import Op
 from ..documents import schema
-from ..errors import LimitExceeded
+from ..errors import AnotherNode, LimitExceeded
 from ..feed import Feeds
 from ..handles.conflicts import Ledgers
 from ..limits import PAGE_BYTES, REPLY_BYTES_MAX
+from ..op_id import check_op_id
+from ..turns import Attempt
 from . import faults, watching, wire
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -31,6 +34,13 @@ class Served(Ledgers, Protocol):
     """What the service needs of a node."""
 
     feeds: Feeds
+
+    @property
+    def replica(self) -> bytes:
+        """Its replica id now."""
+
+    async def aattempt(self, keyspace: str, ops: Sequence[Op], wait: float, attempt: Attempt) -> Dot | None:
+        """`awrite_within`, which may be asked for again. `AnotherNode` if it was first asked of another."""
 
     async def astatus(self) -> dict[str, Any]:
         """A plain, JSON-ready snapshot."""
@@ -53,13 +63,26 @@ class DataService(data_pb2_grpc.DataServicer):
 
     async def Write(self, request: pb.WriteRequest, context: Context) -> pb.WriteReply:
         async with faults.answering(context):
-            ops = wire.unpack_ops(request.ops)
-            wait = wire.checked_wait(request.wait_s)
-            return wire.pack_dot(await self._node.awrite_within(request.keyspace, ops, wait))
+            return await self._write(request)
 
     async def Estate(self, request: pb.EstateRequest, context: Context) -> pb.EstateReply:
         async with faults.answering(context):
             return pb.EstateReply(replicas=await self._node.aestate(request.keyspace, request.member))
+
+    async def _write(self, request: pb.WriteRequest) -> pb.WriteReply:
+        ops, wait = wire.unpack_ops(request.ops), wire.checked_wait(request.wait_s)
+        if request.HasField("op_id"):
+            op_id = check_op_id(request.op_id)
+            return wire.pack_dot(await self._node.awrite_within(request.keyspace, ops, wait, op_id))
+        if not request.HasField("attempt"):
+            return wire.pack_dot(await self._node.awrite_within(request.keyspace, ops, wait))
+        attempt = wire.unpack_attempt(request.attempt)
+        try:
+            if not attempt.node:  # the client's first write: it asks who this is
+                raise AnotherNode(self._node.replica)
+            return wire.pack_dot(await self._node.aattempt(request.keyspace, ops, wait, attempt))
+        except AnotherNode as error:
+            return pb.WriteReply(another=error.replica)
 
     async def Scan(self, request: pb.ScanRequest, context: Context) -> AsyncIterator[pb.ScanPage]:
         async with faults.answering(context):

@@ -1,8 +1,8 @@
 """A remote node as a backend: the verbs that handles stand on, each one call.
 
-What if no answer comes? A read may simply be asked again: `Unreachable`. A write is never sent twice by
-itself: if it surely did not leave this process it is `Unreachable` too, and else `OutcomeUnknown`. (Every write
-with an ``op_id`` may then be repeated by the caller.)
+What if no answer comes? A read may simply be asked again: `Unreachable`. A write that surely did not leave this
+process is `Unreachable` too. Else it is sent again, which counts it once (`tries.py` says why), until the timeout is
+over: `OutcomeUnknown`. With an ``op_id`` the caller may then repeat it, there or anywhere.
 
 The async twins go over the same channel as the others: an asyncio channel would belong to one loop, and would
 have to be closed in it.
@@ -27,7 +27,7 @@ from ..backend import Change, Op, expect
 from ..beaten import Record
 from ..config import check_address
 from ..documents import schema as schemas
-from ..errors import Closed, LimitExceeded, VersionMismatch
+from ..errors import Closed, GossamerError, LimitExceeded, VersionMismatch
 from ..handles.conflicts import Verb
 from ..handles.resolvers import Resolvers
 from ..tls import TLS
@@ -36,6 +36,7 @@ from . import address, credentials, faults, wire
 from .following import RemoteFeeds
 from .guard import KEY
 from .keyed import Keyed
+from .tries import Tries
 
 Reply = TypeVar("Reply")
 
@@ -55,6 +56,7 @@ class RemoteBackend:
         self.feeds = RemoteFeeds(self)
         self._ahead = time.time_ns() // 1000 - _mono()  # until the node has said what time it is there
         self.resolvers = Resolvers()
+        self._node = b""  # its replica id, once it has said
 
     def _connect(self) -> None:
         if self._tls is None:
@@ -116,12 +118,55 @@ class RemoteBackend:
     async def ascan(self, keyspace: str, prefix: bytes) -> list[tuple[bytes, Cell]]:
         return await asyncio.to_thread(lambda: list(self.scan(keyspace, prefix)))
 
-    def write(self, keyspace: str, ops: Sequence[Op]) -> Dot | None:
-        return self.write_within(keyspace, ops, 0.0)
+    def write(self, keyspace: str, ops: Sequence[Op], op_id: str | None = None) -> Dot | None:
+        return self.write_within(keyspace, ops, 0.0, op_id)
 
-    def write_within(self, keyspace: str, ops: Sequence[Op], wait: float) -> Dot | None:
-        request = _write_request(keyspace, ops, wait)
-        return wire.unpack_dot(self._call(self._stub.Write, request, is_write=True, wait=wait))
+    def write_within(
+        self, keyspace: str, ops: Sequence[Op], wait: float, op_id: str | None = None
+    ) -> Dot | None:
+        request = _write_request(keyspace, ops, wait, op_id)
+        tries = Tries(request, self._node, self._timeout + wait)
+        while True:
+            self.check()
+            try:
+                reply = self._stub.Write(tries.request, timeout=tries.remaining())
+            except grpc.RpcError as error:
+                time.sleep(self._pause(tries, error))
+            else:
+                if self._is_answered(tries, reply):
+                    return wire.unpack_dot(reply)
+
+    async def awrite(self, keyspace: str, ops: Sequence[Op], op_id: str | None = None) -> Dot | None:
+        return await self.awrite_within(keyspace, ops, 0.0, op_id)
+
+    async def awrite_within(
+        self, keyspace: str, ops: Sequence[Op], wait: float, op_id: str | None = None
+    ) -> Dot | None:
+        request = _write_request(keyspace, ops, wait, op_id)
+        tries = Tries(request, self._node, self._timeout + wait)
+        while True:
+            self.check()
+            call = cast(Any, self._stub.Write).future(tries.request, timeout=tries.remaining())
+            await _done(call)
+            try:
+                reply = call.result()
+            except grpc.RpcError as error:
+                await asyncio.sleep(self._pause(tries, error))
+            else:
+                if self._is_answered(tries, reply):
+                    return wire.unpack_dot(reply)
+
+    def _pause(self, tries: Tries, error: grpc.RpcError) -> float:
+        if self._closed:
+            raise faults.raised(error, is_write=True) from None
+        try:
+            return tries.pause(error)
+        except GossamerError as raised:
+            raise raised from None
+
+    def _is_answered(self, tries: Tries, reply: pb.WriteReply) -> bool:
+        self._node = reply.another or self._node
+        return tries.is_answered(reply)
 
     def estate(self, keyspace: str, member: str = "") -> tuple[bytes, ...]:
         request = pb.EstateRequest(keyspace=keyspace, member=member)
@@ -131,25 +176,20 @@ class RemoteBackend:
         request = pb.EstateRequest(keyspace=keyspace, member=member)
         return wire.unpack_estate(await self._acall(self._stub.Estate, request))
 
-    async def awrite(self, keyspace: str, ops: Sequence[Op]) -> Dot | None:
-        return await self.awrite_within(keyspace, ops, 0.0)
-
-    async def awrite_within(self, keyspace: str, ops: Sequence[Op], wait: float) -> Dot | None:
-        request = _write_request(keyspace, ops, wait)
-        return wire.unpack_dot(await self._acall(self._stub.Write, request, is_write=True, wait=wait))
-
-    def update(self, keyspace: str, cell_path: bytes, change: Change) -> Dot | None:
+    def update(self, keyspace: str, cell_path: bytes, change: Change, op_id: str | None = None) -> Dot | None:
         for attempt in self._attempts():
             with attempt:
                 cell = self.cell(keyspace, cell_path)
-                return self.write(keyspace, (self._expects(cell_path, cell), *change(cell)))
+                return self.write(keyspace, (self._expects(cell_path, cell), *change(cell)), op_id)
         raise AssertionError("the last attempt raises")
 
-    async def aupdate(self, keyspace: str, cell_path: bytes, change: Change) -> Dot | None:
+    async def aupdate(
+        self, keyspace: str, cell_path: bytes, change: Change, op_id: str | None = None
+    ) -> Dot | None:
         for attempt in self._attempts():
             with attempt:
                 cell = await self.acell(keyspace, cell_path)
-                return await self.awrite(keyspace, (self._expects(cell_path, cell), *change(cell)))
+                return await self.awrite(keyspace, (self._expects(cell_path, cell), *change(cell)), op_id)
         raise AssertionError("the last attempt raises")
 
     def _expects(self, cell_path: bytes, cell: Cell) -> Op:
@@ -323,8 +363,8 @@ def _token_request(keyspace: str, dot: Dot | None) -> pb.TokenRequest:
     return pb.TokenRequest(keyspace=keyspace, dot=named)
 
 
-def _write_request(keyspace: str, ops: Sequence[Op], wait: float) -> pb.WriteRequest:
-    request = pb.WriteRequest(keyspace=keyspace, ops=wire.pack_ops(ops), wait_s=wait)
+def _write_request(keyspace: str, ops: Sequence[Op], wait: float, op_id: str | None) -> pb.WriteRequest:
+    request = pb.WriteRequest(keyspace=keyspace, ops=wire.pack_ops(ops), wait_s=wait, op_id=op_id)
     if request.ByteSize() > address.RECEIVE_BYTES_MAX:
         raise LimitExceeded(
             f"a transaction of {request.ByteSize()} bytes on the wire, at most {address.RECEIVE_BYTES_MAX} are possible"

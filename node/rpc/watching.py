@@ -108,15 +108,19 @@ def _pack(item: Item) -> pb.Change:
         visible_at_us=item.wall,
         after=pack_place(item.after),
         damage=item.damage or "",
+        dots=[pb.Dot(replica=replica, seq=seq) for replica, seq in item.dots],
     )
 
 
 def _writers(items: list[Item]) -> set[bytes]:
     cells = [codec.decode(item.new) for item in items if item.new]
-    return {replica for cell in cells for replica, _ in cell.dots()}
+    named = {replica for cell in cells for replica, _ in cell.dots()}
+    return named | {replica for item in items for replica, _ in item.dots}
 
 
 def unpack_item(change: pb.Change) -> Item:
     """A change from a message, whose cells its reader checks."""
     wall = change.visible_at_us if change.HasField("visible_at_us") else None
-    return Item(change.path, change.old, change.new, wall, unpack_place(change.after), change.damage or None)
+    dots = tuple((dot.replica, dot.seq) for dot in change.dots)
+    place, damage = unpack_place(change.after), change.damage or None
+    return Item(change.path, change.old, change.new, wall, place, damage, dots)

@@ -15,12 +15,14 @@ import msgspec
 from gossamer.crdt import Cell, Dot, MalformedError, check_cell, codec, path, vector
 from gossamer.proto import data_pb2
 
-from ..backend import NO_DOT, RANGES, Op, make_op
+from ..backend import CANCEL, NO_DOT, RANGES, Op, make_op
 from ..beaten import Record
 from ..limits import READ_PATHS_MAX, SPEND_WAIT_S_MAX, TRANSACTION_OPS_MAX
 from ..replication.replicated import Peers
+from ..turns import Attempt
 from ..waiting import Covered, Fresh, Replicated, Wait
 
+ATTEMPT_BYTES = 16
 _BIG_INT = 1  # msgpack extension type of an int beyond 64 bits
 _CELL = msgspec.msgpack.Decoder()
 _ENCODER = msgspec.msgpack.Encoder()
@@ -72,9 +74,16 @@ def unpack_ops(ops: Sequence[data_pb2.Op]) -> list[Op]:
 
 def _target(op: data_pb2.Op) -> bytes:
     kind, name = path.decode(op.path)[-1]
-    if kind in ("set", "set_rw") and op.method not in RANGES:
+    if kind in ("set", "set_rw") and op.method not in (*RANGES, CANCEL):
         raise ValueError(f"path: {op.method} wants an element of the {kind} {name!r}")
     return op.path
+
+
+def unpack_attempt(attempt: data_pb2.Attempt) -> Attempt:
+    """The attempt of a Write."""
+    if len(attempt.id) != ATTEMPT_BYTES:
+        raise ValueError(f"attempt: an id of {len(attempt.id)} bytes, {ATTEMPT_BYTES} are wanted")
+    return Attempt(attempt.node, attempt.id)
 
 
 def checked_path(data: bytes) -> bytes:

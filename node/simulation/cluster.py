@@ -23,6 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from ..limits import OP_WINDOW_S
 from ..replication.registry import SYSTEM
 from ..turns import Close, Connected, Disconnected, Effect, Instant, Received, Send
 from .network import CALM, Clock, Network, Weather, Wire
@@ -41,8 +42,17 @@ WALL_AT_START = 1_700_000_000_000_000
 class Cluster:
     """``count`` nodes named n0, n1, …, all connected, in directories that are gone afterwards."""
 
-    def __init__(self, count: int = 3, *, seed: int = 0, keyspaces: Sequence[str] = ("default",)) -> None:
+    def __init__(
+        self,
+        count: int = 3,
+        *,
+        seed: int = 0,
+        keyspaces: Sequence[str] = ("default",),
+        op_window_s: float = OP_WINDOW_S,
+    ) -> None:
+        """``op_window_s`` is the setting of `gossamer.open`."""
         self.seed = seed
+        self._op_window_s = op_window_s
         self.rng = random.Random(seed)
         self.clock = Clock()
         self.network = Network(self.clock, random.Random(self.rng.random()))
@@ -93,6 +103,7 @@ class Cluster:
             self._keyspaces,
             peers,
             self._pass_until,
+            op_window_s=self._op_window_s,
         )
         self.nodes.append(node)
         self.restart(node)

@@ -24,7 +24,7 @@ from ..handles.following import Subscribing
 from ..handles.resolvers import Resolvers
 from ..handles.space import Space
 from ..handles.waits import Waits
-from ..limits import DROP_TIMEOUT_S
+from ..limits import DROP_TIMEOUT_S, OP_WINDOW_S
 from ..notices import Listener, Notices
 from ..replica import DEFAULT, Replica
 from ..replication.engine import Identity
@@ -57,6 +57,7 @@ class SimulatedNode(Subscribing, Waits, Space, HasConflicts):
         peers: Sequence[str],
         pass_until: Callable[[Callable[[], bool], float], None],
         durability: str = "commit",
+        op_window_s: float = OP_WINDOW_S,
     ) -> None:
         super().__init__(self, DEFAULT)
         self.name = name
@@ -65,6 +66,7 @@ class SimulatedNode(Subscribing, Waits, Space, HasConflicts):
         self.read_only: tuple[str, ...] = ()
         """Keyspaces that it hosts and only reads, from its next start on."""
         self.peers = tuple(peers)
+        self.op_window_s = op_window_s
         self._rng, self._clock, self._perform, self._step = rng, clock, perform, step
         self.settled: dict[int, Result] = {}
         """Writes that were kept for a while: the id of each -> its outcome."""
@@ -111,6 +113,7 @@ class SimulatedNode(Subscribing, Waits, Space, HasConflicts):
             new_id=lambda: self._rng.randbytes(8),
             on_new_id=self._keep_identity,
             read_only=self.read_only,
+            op_window_s=self.op_window_s,
         )
         self._feeds = Feeds(
             self._core,
@@ -172,13 +175,13 @@ class SimulatedNode(Subscribing, Waits, Space, HasConflicts):
             yield from page
             after = page[-1][0]
 
-    def write(self, keyspace: str, ops: Sequence[Op]) -> Dot | None:
-        return self._own(Write(keyspace, ops))
+    def write(self, keyspace: str, ops: Sequence[Op], op_id: str | None = None) -> Dot | None:
+        return self._own(Write(keyspace, ops, op_id=op_id))
 
-    def update(self, keyspace: str, cell_path: bytes, change: Change) -> Dot | None:
+    def update(self, keyspace: str, cell_path: bytes, change: Change, op_id: str | None = None) -> Dot | None:
         changing = Changing(change)
         try:
-            return self._own(Update(keyspace, cell_path, changing))
+            return self._own(Update(keyspace, cell_path, changing, op_id))
         except ChangeFailed:
             raise changing.raised() from None
 
@@ -194,9 +197,11 @@ class SimulatedNode(Subscribing, Waits, Space, HasConflicts):
             raise result
         return result
 
-    def write_within(self, keyspace: str, ops: Sequence[Op], wait: float) -> Dot | None:
+    def write_within(
+        self, keyspace: str, ops: Sequence[Op], wait: float, op_id: str | None = None
+    ) -> Dot | None:
         """`write`; while it waits, simulated time goes on, up to ``wait`` seconds."""
-        return self._own(Write(keyspace, ops, wait))
+        return self._own(Write(keyspace, ops, wait, op_id))
 
     def estate(self, keyspace: str, member: str = "") -> tuple[bytes, ...]:
         return self.core.estate(keyspace, member)
@@ -207,14 +212,18 @@ class SimulatedNode(Subscribing, Waits, Space, HasConflicts):
     async def ascan(self, keyspace: str, prefix: bytes) -> list[tuple[bytes, Cell]]:
         return list(self.scan(keyspace, prefix))
 
-    async def awrite(self, keyspace: str, ops: Sequence[Op]) -> Dot | None:
-        return self.write(keyspace, ops)
+    async def awrite(self, keyspace: str, ops: Sequence[Op], op_id: str | None = None) -> Dot | None:
+        return self.write(keyspace, ops, op_id)
 
-    async def aupdate(self, keyspace: str, cell_path: bytes, change: Change) -> Dot | None:
-        return self.update(keyspace, cell_path, change)
+    async def aupdate(
+        self, keyspace: str, cell_path: bytes, change: Change, op_id: str | None = None
+    ) -> Dot | None:
+        return self.update(keyspace, cell_path, change, op_id)
 
-    async def awrite_within(self, keyspace: str, ops: Sequence[Op], wait: float) -> Dot | None:
-        return self.write_within(keyspace, ops, wait)
+    async def awrite_within(
+        self, keyspace: str, ops: Sequence[Op], wait: float, op_id: str | None = None
+    ) -> Dot | None:
+        return self.write_within(keyspace, ops, wait, op_id)
 
     async def aestate(self, keyspace: str, member: str = "") -> tuple[bytes, ...]:
         return self.estate(keyspace, member)
@@ -326,9 +335,9 @@ class SimulatedNode(Subscribing, Waits, Space, HasConflicts):
             raise OnlyCopy(why_not)
         self.keyspaces = tuple(kept for kept in self.keyspaces if kept != name)
 
-    def transaction(self) -> Transaction:
+    def transaction(self, *, op_id: str | None = None) -> Transaction:
         """Writes that stand or fall together."""
-        return Transaction(self, DEFAULT)
+        return Transaction(self, DEFAULT, op_id)
 
     def status(self) -> dict[str, Any]:
         """A plain snapshot, as a real node's."""

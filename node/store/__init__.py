@@ -2,6 +2,7 @@
 
 from .directory import Directory
 from .keyspace import Draft, View
+from .operations import is_pending
 from .store import Store
 
-__all__ = ["Directory", "Draft", "Store", "View"]
+__all__ = ["Directory", "Draft", "Store", "View", "is_pending"]

@@ -28,8 +28,8 @@ NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 GROWTH_BYTES = 64 * 1024
 """By which the file is grown to see whether it can be."""
 DATA = "data.mdb"
-DATABASES_MAX = 2304
-"""Eight a keyspace and one for the node."""
+DATABASES_MAX = 2560
+"""Nine a keyspace and one for the node."""
 
 
 def open_environment(

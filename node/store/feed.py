@@ -4,7 +4,7 @@ The question this answers: *what did a reader of this node see change, and in wh
 transaction that changes the cells, so it says neither more nor less than they do. ::
 
     <keyspace>/feed   position (8 bytes, big endian) -> CRC-32 of the position and the record, the record
-    record            [wall time of the commit, path, cell before, cell after]       msgpack; b"" is the empty cell
+    record            [wall time of the commit, path, cell before, cell after, dots that the cells do not name]   msgpack; b"" is no cell
     <keyspace>/meta   feed -> FeedState                  subscription:NAME -> Subscribed
 
 Positions count up from 1 and never start over, even if the log is dropped and begun anew.
@@ -45,6 +45,8 @@ class Logged(msgspec.Struct, frozen=True, array_like=True):
     path: bytes
     old: bytes
     new: bytes
+    dots: tuple[tuple[bytes, int], ...] = ()
+    """Writes that the cells do not name: a counter's additions with an ``op_id``."""
 
 
 class Place(NamedTuple):
@@ -87,7 +89,8 @@ def key(position: int) -> bytes:
 
 def pack(position: int, logged: Logged) -> bytes:
     """The stored bytes of a record."""
-    body = msgspec.msgpack.encode(logged)
+    fields = (logged.wall, logged.path, logged.old, logged.new)
+    body = msgspec.msgpack.encode((*fields, logged.dots) if logged.dots else fields)
     return _checksum(position, body) + body
 
 

@@ -7,13 +7,13 @@ a commit changes several times is one change, from what it was before the commit
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import lmdb
 import msgspec
 
-from gossamer.crdt import EMPTY, Cell, codec
+from gossamer.crdt import EMPTY, TYPES, Cell, Dot, codec, tally
 
 from ..apply import shows
 from ..errors import Damaged
@@ -31,22 +31,33 @@ class FeedDraft:
         self._tables, self._txn = tables, txn
         self.state: FeedState = tables.feed
         self._olds: dict[bytes, Cell] = {}  # of the cells changed since the last spill, in order
+        self._dots: dict[bytes, set[Dot]] = {}  # of the same: writes that their cells do not name
         self._spilled: dict[bytes, int] = {}  # path -> position, of what this commit has logged so far
+
+    def has_noted(self, cell_path: bytes) -> bool:
+        """Whether `note` would change nothing."""
+        return not self.state.is_on or cell_path in self._olds
 
     def note(self, cell_path: bytes, old: Cell) -> None:
         """A cell is about to change; only the first time since the last spill counts."""
         if self.state.is_on and cell_path not in self._olds:
             self._olds[cell_path] = old
 
-    def spill(self, cells: Mapping[bytes, Cell], wall: int) -> None:
-        """Log what was noted; ``cells`` has each as it is now."""
+    def note_dots(self, cell_path: bytes, dots: Iterable[Dot]) -> None:
+        """Writes that changed a cell, and that it does not name."""
+        self._dots.setdefault(cell_path, set()).update(dots)
+
+    def spill(self, read: Callable[[bytes], Cell], wall: int) -> None:
+        """Log what was noted; ``read`` gives each as it is now."""
         for cell_path, old in self._olds.items():
-            at = self._spilled.get(cell_path)
+            at, new = self._spilled.get(cell_path), read(cell_path)
             if at is not None:
-                self._amend(at, cell_path, cells[cell_path])
-            elif is_visible(cell_path, old, cells[cell_path]):
-                self._append(cell_path, Logged(wall, cell_path, _encoded(old), _encoded(cells[cell_path])))
+                self._amend(at, cell_path, new)
+            elif is_visible(cell_path, old, new):
+                dots = tuple(sorted(self._dots.get(cell_path, ())))
+                self._append(cell_path, Logged(wall, cell_path, _encoded(old), _encoded(new), dots))
         self._olds.clear()
+        self._dots.clear()
 
     def _append(self, cell_path: bytes, logged: Logged) -> None:
         position = self.state.next
@@ -65,7 +76,8 @@ class FeedDraft:
             del self._spilled[cell_path]
             self._change(size=self.state.size - len(before))
             return
-        stored = feed.pack(position, msgspec.structs.replace(logged, new=_encoded(new)))
+        dots = tuple(sorted({*logged.dots, *self._dots.get(cell_path, ())}))
+        stored = feed.pack(position, msgspec.structs.replace(logged, new=_encoded(new), dots=dots))
         self._txn.put(feed.key(position), stored, db=self._tables.feed_log)
         self._change(size=self.state.size + len(stored) - len(before))
 
@@ -133,7 +145,13 @@ def is_visible(cell_path: bytes, old: Cell, new: Cell) -> bool:
     """Whether a reader could tell the two apart."""
     if old.live == new.live and old.floors() == new.floors():
         return False
+    if tally.has_share(old) or tally.has_share(new):
+        return _sum(cell_path, old) != _sum(cell_path, new)  # a fold moves an amount, and changes no sum
     return shows(cell_path, old) or shows(cell_path, new)
+
+
+def _sum(cell_path: bytes, counter: Cell) -> int | None:
+    return TYPES["counter"].value(counter) if shows(cell_path, counter) else None
 
 
 def _decoded(data: bytes) -> Cell:

@@ -11,18 +11,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-import lmdb
-
-from gossamer.crdt import path
+from gossamer.crdt import Dot, codec, path
 
 from ..apply import shows
 from ..errors import CursorExpired, Damaged
 from ..limits import FEED_PAGE_BYTES, FEED_PAGE_CHANGES, FEED_PAGE_LOOKS
-from . import feed, record
+from . import feed
 from .feed import AT_END, FeedState, Place
 
 if TYPE_CHECKING:
-    from .keyspace import Tables
+    from .keyspace import View
 
 
 class Scope(Protocol):
@@ -47,6 +45,8 @@ class Item(NamedTuple):
     after: Place
     damage: str | None = None
     """Why the cell cannot be read."""
+    dots: tuple[Dot, ...] = ()
+    """Writes that the cells do not name."""
 
     @property
     def size(self) -> int:
@@ -63,16 +63,16 @@ class Page(NamedTuple):
     """There was nothing more at that commit."""
 
 
-def read(tables: Tables, txn: lmdb.Transaction[bytes], place: Place, scope: Scope) -> Page:
+def read(view: View, place: Place, scope: Scope) -> Page:
     """The page at a place. `CursorExpired` if the log does not go back so far, or not so far forward."""
-    return _Reading(tables, txn, place, scope).page()
+    return _Reading(view, place, scope).page()
 
 
 class _Reading:
-    def __init__(self, tables: Tables, txn: lmdb.Transaction[bytes], place: Place, scope: Scope) -> None:
-        self._tables, self._txn, self._scope = tables, txn, scope
-        self._state = feed.load_state(txn, tables.meta)
-        self._place = _checked(tables.name, self._state, place)
+    def __init__(self, view: View, place: Place, scope: Scope) -> None:
+        self._view, self._tables, self._txn, self._scope = view, view.tables, view.txn, scope
+        self._state = feed.load_state(view.txn, view.tables.meta)
+        self._place = _checked(view.tables.name, self._state, place)
         self._items: list[Item] = []
         self._room, self._looks = FEED_PAGE_BYTES, FEED_PAGE_LOOKS
 
@@ -101,7 +101,7 @@ class _Reading:
             logged = _sound(position, cursor.value())
             self._place = Place(position, reached)
             if (reached is None or logged.path <= reached) and self._scope.holds(logged.path):
-                self._take(Item(logged.path, logged.old, logged.new, logged.wall, self._place))
+                self._take(_item(logged, self._place))
             found = cursor.next()
         if not found:
             self._place = Place(self._state.next - 1, reached)
@@ -110,28 +110,29 @@ class _Reading:
     def _read_cells(self, reached: bytes) -> bool:
         """Take cells of the snapshot; whether it is over."""
         position = self._place.position
-        cursor = self._txn.cursor(db=self._tables.cells)
         for start in self._scope.ranges:
             end = path.prefix_end(start) if start else None
-            found = cursor.set_range(max(start, reached + b"\x00" if reached else b""))
-            while found and (end is None or cursor.key() < end):
+            for cell_path in self._view.shown_paths(max(start, reached + b"\x00" if reached else b""), end):
                 if self._is_full:
                     return False
                 self._looks -= 1
-                cell_path = cursor.key()
                 self._place = Place(position, cell_path)
                 if self._scope.holds(cell_path):
-                    self._take_cell(cell_path, cursor.value())
-                found = cursor.next()
+                    self._take_cell(cell_path)
         self._place = Place(position)
         return True
 
-    def _take_cell(self, cell_path: bytes, stored: bytes) -> None:
+    def _take_cell(self, cell_path: bytes) -> None:
         try:
-            if shows(cell_path, self._tables.unpack(cell_path, stored)):
-                self._take(Item(cell_path, b"", stored[record.CHECKSUM_BYTES :], None, self._place))
+            cell = self._view.read(cell_path)
+            if shows(cell_path, cell):
+                self._take(Item(cell_path, b"", codec.encode(cell), None, self._place))
         except Damaged as error:
             self._take(Item(cell_path, b"", b"", None, self._place, str(error)))
+
+
+def _item(logged: feed.Logged, after: Place) -> Item:
+    return Item(logged.path, logged.old, logged.new, logged.wall, after, dots=logged.dots)
 
 
 def _checked(keyspace: str, state: FeedState, place: Place) -> Place:

@@ -17,7 +17,7 @@ from gossamer.crdt import EMPTY, Cell, path
 
 from ..errors import Closed, Damaged, StoreFailed
 from ..replication.state import State
-from . import environment, feed, feedpage, ledger
+from . import environment, feed, feedpage, ledger, operations
 from .audit import Audit
 from .feed import FeedState, Place, Subscribed
 from .keyspace import Draft, Tables, View
@@ -99,6 +99,24 @@ class Store:
             view = View(tables, txn, tables.state)
             return view.count(), view.row_count()
 
+    def operation_counts(self, keyspace: str) -> operations.Counts:
+        """How many cells a keyspace keeps for writes with an ``op_id``."""
+        tables = self._tables[keyspace]
+        with self.reading() as txn:
+            return operations.counts(txn, tables.operations)
+
+    def has_due(self, keyspace: str, now: int) -> bool:
+        """Whether the window of some ``op_id`` is over."""
+        tables = self._tables[keyspace]
+        if not tables.has_operations:
+            return False
+        with self.reading() as txn:
+            return next(operations.due(txn, tables.operations, now), None) is not None
+
+    def has_operations(self, keyspace: str) -> bool:
+        """Whether a write with an ``op_id``, or a remote one, was ever made here."""
+        return self._tables[keyspace].has_operations
+
     def get_meta(self, key: str) -> bytes | None:
         """A fact about the node itself."""
         with self.reading() as txn:
@@ -149,22 +167,27 @@ class Store:
             raise Closed(f"the node is closed ({error})") from None
 
     def cell(self, keyspace: str, cell_path: bytes) -> Cell:
-        """One cell, as of the last commit; from any thread."""
+        """One cell as a reader gets it, as of the last commit; from any thread."""
+        tables = self._tables[keyspace]
         txn = self._begin()
         try:
-            stored = txn.get(cell_path, db=self._tables[keyspace].cells)
+            stored = txn.get(cell_path, db=tables.cells)
+            added = None
+            if tables.has_operations and path.kind_of(cell_path) == "counter":
+                added = operations.read_tally(txn, tables.operations, cell_path)
         finally:
             txn.abort()
-        return EMPTY if stored is None else self._tables[keyspace].unpack(cell_path, stored)
+        cell = EMPTY if stored is None else self._tables[keyspace].unpack(cell_path, stored)
+        return cell if added is None else added.over(cell)
 
     def page(self, keyspace: str, prefix: bytes, after: bytes | None, limit: int) -> list[tuple[bytes, Cell]]:
-        """Up to ``limit`` cells under ``prefix`` above ``after``, from one short read transaction."""
+        """Up to ``limit`` cells under ``prefix`` above ``after``, as a reader gets them, from one short read transaction."""
         tables = self._tables[keyspace]
         start = prefix if after is None else after + b"\x00"
         with self.reading() as txn:
             view = View(tables, txn, tables.state)
             end = path.prefix_end(prefix) if prefix else None
-            return [item for item, _ in zip(view.cells(start, end), range(limit), strict=False)]
+            return [item for item, _ in zip(view.as_read(start, end), range(limit), strict=False)]
 
     def feed(self, keyspace: str) -> FeedState:
         """The feed of a keyspace as of the last commit. `KeyError` if it is not hosted here."""
@@ -173,7 +196,8 @@ class Store:
     def feed_page(self, keyspace: str, place: Place, scope: feedpage.Scope) -> feedpage.Page:
         """What there is of a feed from a place on; from any thread. `CursorExpired` if that is gone."""
         with self.reading() as txn:
-            return feedpage.read(self._tables[keyspace], txn, place, scope)
+            tables = self._tables[keyspace]
+            return feedpage.read(View(tables, txn, tables.state), place, scope)
 
     def subscriptions(self, keyspace: str) -> dict[str, Subscribed]:
         """The subscriptions of a keyspace, by name."""

@@ -67,6 +67,14 @@ CELLS = {
     "max_register": _together("max_register", "set", 3, 2.5, [1, b"a"]),
     "min_register": _after("min_register", (A, "set", (-1,)), (A, "set", (5,))),
     "map-created": _after("map", (A, "create", ())),
+    "op-pending": _after("op", (A, "add", (300,))),
+    "op-done": _after("op", (A, "add", (-1,)), (B, "fold", (2,))),
+    "op-cancelled": _after("op", (A, "add", (0,)), (A, "cancel", ())),
+    "op-done-and-cancelled": join(
+        _after("op", (A, "add", (7,)), (A, "fold", (1,))), _after("op", (A, "add", (7,)), (B, "cancel", ()))
+    ),
+    "op_id-wrote": _after("op_id", (A, "wrote", ())),
+    "op_id-silent": _after("op_id", (A, "silent", ())),
     "conflicted": Cell((Entry(A, 7, b"\x01", 0, (b"\x02", b"\x03")),), (Dead(B, 9),)),
     "conflicted-generation": Cell((Entry(A, 7, b"\x01", 5, (b"\x02",)),), (Dead(A, 6, 5, b"\x01"),)),
     "register-expires": _after("register", (A, "set", ("x", None, ("at", 1_700_000_000_000_000)))),
@@ -107,6 +115,8 @@ PATHS: dict[str, path.Path] = {
         f"element-{number}": (("set", "s"), path.decode(b"\x02s\0" + path.element(value))[1])
         for number, value in enumerate(ELEMENTS)
     },
+    "op": (("map", "m"), ("counter", "sold"), ("op", "order-123")),
+    "op_id": (("op_id", "order-123"),),
     "element-set_rw": (("map", "m"), ("set_rw", "s"), ("str", "e")),
 }
 

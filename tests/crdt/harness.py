@@ -35,6 +35,7 @@ REPLICAS = [bytes([n]) * 8 for n in (3, 1, 2)]
 
 PATHS = {kind: path.encode(((kind, "x"),)) for kind in TYPES if not kind.startswith("set")}
 PATHS |= {kind: path.encode(((kind, "x"), ("str", "e"))) for kind in ("set", "set_rw")}
+PATHS["op"] = path.encode((("counter", "x"), ("op", "e")))
 """Kind -> the path of the one cell that a test is about."""
 
 

@@ -144,6 +144,22 @@ def extreme(pick: Callable[..., Any]) -> Callable[[History], Any]:
     return lambda history: pick(map(carried, frontier(history)), default=None)
 
 
+# An operation: its amount while nobody who saw it pending has folded or cancelled it. A marker: that it was written.
+
+
+def standing_op(history: History) -> list[Did]:
+    return [e for e in live(history) if e.method != "remove"]
+
+
+def is_only_pending(history: History) -> bool:
+    return bool(standing_op(history)) and all(e.method == "add" for e in standing_op(history))
+
+
+def op(history: History) -> int:
+    lowest = min(standing_op(history), key=lambda e: e.replica, default=None)
+    return lowest.args[0] if lowest is not None and is_only_pending(history) else 0
+
+
 # When has a write nothing to say?
 
 Says = Callable[[History], bool]
@@ -200,6 +216,21 @@ SPECS = {
     "bounded_counter": Spec(bounded_counter, STOCK, {}, lacks_rights),
     "max_register": Spec(extreme(max), sets(1, 2, 3), {"remove": all_removed}),
     "min_register": Spec(extreme(min), sets(1, 2, 3), {"remove": all_removed}),
+    "op": Spec(
+        op,
+        (("add", (5,)), ("add", (-300,)), ("fold", (1,)), *plain("cancel", "remove")),
+        {
+            "add": lambda history: bool(standing_op(history)),
+            "fold": lambda history: not is_only_pending(history),
+            "cancel": lambda history: not is_only_pending(history),
+            "remove": lambda history: not standing_op(history),
+        },
+    ),
+    "op_id": Spec(
+        lambda history: bool(standing_op(history)),
+        plain("wrote", "silent", "remove"),
+        {"remove": lambda history: not standing_op(history)},
+    ),
     "map": Spec(lambda history: {}, plain("create", "remove"), {"remove": none_live("create")}),
 }
 """Kind -> spec."""

@@ -79,7 +79,7 @@ def test_so_it_is_across_the_parts_of_a_large_commit(tmp_path: Path) -> None:
     with replica_in(tmp_path) as replica:
         place = follow(replica)
         one, two = (Cell((Entry(R, seq, b"\x01"),)) for seq in (1, 2))
-        with replica._drafts(NOW.wall) as (drafts, _):
+        with replica._drafts(NOW) as (drafts, _):
             draft = drafts(DEFAULT)
             draft.put(at("flag:f"), one)
             draft.put(at("flag:g"), one)

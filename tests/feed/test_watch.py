@@ -19,6 +19,7 @@ from gossamer.feed import Change
 from gossamer.limits import FEED_PAGE_CHANGES
 from gossamer.store import feedpage
 from gossamer.testing import Cluster
+from gossamer.turns import Instant
 
 from ..store.helpers import raw
 
@@ -183,7 +184,7 @@ def test_a_quarantined_cell_is_a_change_with_an_error(node: Node) -> None:
 
 
 def _put(core: Any, cell_path: bytes, cell: Cell) -> None:
-    with core._drafts() as (drafts, _):
+    with core._drafts(Instant(0, 0.0)) as (drafts, _):
         drafts("default").put(cell_path, cell)
 
 

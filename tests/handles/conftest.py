@@ -38,17 +38,21 @@ class AsyncOnly:
     def scan(self, keyspace: str, prefix: bytes) -> Iterator[tuple[bytes, Cell]]:
         raise AssertionError("a blocking read")
 
-    def write(self, keyspace: str, ops: Sequence[Op]) -> Dot | None:
+    def write(self, keyspace: str, ops: Sequence[Op], op_id: str | None = None) -> Dot | None:
         raise AssertionError("a blocking write")
 
-    def update(self, keyspace: str, cell_path: bytes, change: Change) -> Dot | None:
+    def update(self, keyspace: str, cell_path: bytes, change: Change, op_id: str | None = None) -> Dot | None:
         raise AssertionError("a blocking write")
 
-    async def aupdate(self, keyspace: str, cell_path: bytes, change: Change) -> Dot | None:
+    async def aupdate(
+        self, keyspace: str, cell_path: bytes, change: Change, op_id: str | None = None
+    ) -> Dot | None:
         await asyncio.sleep(0)
-        return self._inner.update(keyspace, cell_path, change)
+        return self._inner.update(keyspace, cell_path, change, op_id)
 
-    def write_within(self, keyspace: str, ops: Sequence[Op], wait: float) -> Dot | None:
+    def write_within(
+        self, keyspace: str, ops: Sequence[Op], wait: float, op_id: str | None = None
+    ) -> Dot | None:
         raise AssertionError("a blocking write")
 
     def estate(self, keyspace: str, member: str = "") -> tuple[bytes, ...]:
@@ -76,13 +80,15 @@ class AsyncOnly:
         await asyncio.sleep(0)
         return list(self._inner.scan(keyspace, prefix))
 
-    async def awrite(self, keyspace: str, ops: Sequence[Op]) -> Dot | None:
+    async def awrite(self, keyspace: str, ops: Sequence[Op], op_id: str | None = None) -> Dot | None:
         await asyncio.sleep(0)
-        return self._inner.write(keyspace, ops)
+        return self._inner.write(keyspace, ops, op_id)
 
-    async def awrite_within(self, keyspace: str, ops: Sequence[Op], wait: float) -> Dot | None:
+    async def awrite_within(
+        self, keyspace: str, ops: Sequence[Op], wait: float, op_id: str | None = None
+    ) -> Dot | None:
         await asyncio.sleep(0)
-        return self._inner.write_within(keyspace, ops, wait)
+        return self._inner.write_within(keyspace, ops, wait, op_id)
 
     async def aestate(self, keyspace: str, member: str = "") -> tuple[bytes, ...]:
         await asyncio.sleep(0)
@@ -100,11 +106,11 @@ class World:
         self.place = place
         self.is_async = is_async
 
-    def do(self, handle: Any, method: str, *args: Any) -> Any:
+    def do(self, handle: Any, method: str, *args: Any, **named: Any) -> Any:
         """Call ``method``, or await its twin."""
         if self.is_async:
-            return asyncio.run(getattr(handle, f"a{method}")(*args))
-        found = getattr(handle, method)(*args)
+            return asyncio.run(getattr(handle, f"a{method}")(*args, **named))
+        found = getattr(handle, method)(*args, **named)
         return list(found) if method == "items" else found
 
     def contains(self, members: Set, element: object) -> bool:

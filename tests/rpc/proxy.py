@@ -26,8 +26,8 @@ class Proxy:
         self._loop.call_soon_threadsafe(self._open.set)
 
     def cut(self) -> None:
-        """End all connections."""
-        self._loop.call_soon_threadsafe(self._cut)
+        """End all connections; they are ended when this returns."""
+        asyncio.run_coroutine_threadsafe(self._cut_now(), self._loop).result()
 
     def __enter__(self) -> Self:
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="proxy")
@@ -51,6 +51,9 @@ class Proxy:
         self._ready.set()
         await self._stop.wait()
         server.close()
+        self._cut()
+
+    async def _cut_now(self) -> None:
         self._cut()
 
     def _cut(self) -> None:

@@ -20,7 +20,7 @@ from gossamer import Node
 from gossamer.beaten import Record
 from gossamer.config import of as make_config
 from gossamer.crdt import EMPTY, Cell, Dot, codec, join
-from gossamer.errors import ProtocolError
+from gossamer.errors import AnotherNode, ProtocolError
 from gossamer.feed import Hub
 from gossamer.limits import LinkTiming
 from gossamer.memory import MemoryBackend
@@ -61,6 +61,8 @@ class StandIn:
     wake_at = math.inf
 
     def __init__(self, replica: bytes = b"standin1") -> None:
+        self.replica = replica
+        self.attempts: dict[bytes, Dot | None] = {}
         self.memory = MemoryBackend(replica)
         self.changed = threading.Condition()
         self.log: list[Input] = []
@@ -183,8 +185,8 @@ class StandIn:
     def _one(self, given: Input) -> Result:
         try:
             match given:
-                case Write(keyspace, ops, _):
-                    return self._write(keyspace, ops)
+                case Write():
+                    return self._attempt(given) if given.attempt else self._write(given)
                 case Connected(link, dialed):
                     self.open_links.add(link)
                     self.dialed += [dialed] if dialed else []
@@ -200,8 +202,17 @@ class StandIn:
             return error
         return None
 
-    def _write(self, keyspace: str, ops: Sequence[Any]) -> Dot | None:
-        dot = self.memory.write(keyspace, ops)
+    def _attempt(self, given: Write) -> Dot | None:
+        assert given.attempt is not None
+        if given.attempt.id not in self.attempts:
+            if given.attempt.node != self.replica:
+                raise AnotherNode(self.replica)
+            self.attempts[given.attempt.id] = self._write(given)
+        return self.attempts[given.attempt.id]
+
+    def _write(self, given: Write) -> Dot | None:
+        keyspace, ops = given.keyspace, given.ops
+        dot = self.memory.write(keyspace, ops, given.op_id)
         cells = [(op.path, codec.encode(self.memory.cell(keyspace, op.path))) for op in ops]
         body = msgspec.msgpack.encode((keyspace, cells))
         self._out += [Send(link, body) for link in self.greeted]

@@ -14,6 +14,7 @@ from .damage import Damage
 from .expiring import ExpirySchedule
 from .feed import FeedSchedule
 from .heirs import HeirSchedule
+from .idempotent import Idempotent
 from .partial import PartialSchedule
 from .schedule import Schedule
 from .tokens import Tokens
@@ -29,4 +30,5 @@ KINDS: dict[str, type[Schedule]] = {
     "conflicts": Conflicts,
     "damage": Damage,
     "partial": PartialSchedule,
+    "idempotent": Idempotent,
 }

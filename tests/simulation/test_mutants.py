@@ -254,7 +254,7 @@ def _crash_in_a_turn(run: Script, node: Any) -> None:
 
     core, now = node.core, Instant(0, run.cluster.clock.now)
     op = make_op(path.of_text("register:r"), "set", ("before",))
-    with pytest.raises(Crash), core._drafts() as (drafts, _):
+    with pytest.raises(Crash), core._drafts(now) as (drafts, _):
         draft = drafts("default")
         core._commit(draft, [op], now)
         if _sends_early:

@@ -1,0 +1,1 @@
+from crdt.operation import *

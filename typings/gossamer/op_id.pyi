@@ -1,0 +1,1 @@
+from node.op_id import *
