@@ -16,7 +16,8 @@ from gossamer.turns import Effect, Send
 
 from .script import Script, script
 
-IDENTITIES = int(os.environ.get("GOSSAMER_IDENTITIES", "60"))
+# More of them take minutes: GOSSAMER_IDENTITIES=300 pytest --timeout 0 -s shows the sizes.
+IDENTITIES = int(os.environ.get("GOSSAMER_IDENTITIES", "40"))
 BRISK = {"COLLECT_EVERY_S": 0.5, "DIGEST_EVERY_S": 0.5, "SILENCE_S": 1.0}
 
 
@@ -74,14 +75,12 @@ def test_what_is_exchanged_and_stored_does_not_grow_with_new_identities() -> Non
         for keyspace_write in range(3):
             run.do(a, ("counter:c", "add", keyspace_write + 1))
         run.settle()
-        before: Sizes | None = None
         found: list[tuple[int, Sizes, Sizes]] = []
         for made in range(IDENTITIES + 1):
-            if made in (20, IDENTITIES):
+            if made in (8, IDENTITIES):
                 run.wait(20)
                 run.settle()
                 found.append((made, sizes(run, a, "default"), sizes(run, a, "$system")))
-                before = before or found[0][1]
             run.cluster.kill(c)
             c.take_new_identity()
             run.cluster.restart(c)
@@ -91,7 +90,7 @@ def test_what_is_exchanged_and_stored_does_not_grow_with_new_identities() -> Non
         for made, default, system in found:
             print(f"after {made} identities: default {default}, $system {system}")
         (_, first, first_system), (_, last, last_system) = found
-        assert last.whole > 4 * first.whole, "else nothing was tried"
+        assert last.whole > 3 * first.whole, "else nothing was tried"
         for then, now in ((first, last), (first_system, last_system)):
             assert now.opened <= then.opened + 16
             assert now.table <= then.table + 16
