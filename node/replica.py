@@ -125,6 +125,7 @@ class Replica:
         self.names: dict[bytes, str] = {}
         """Replica id -> the member that has, or had, it."""
         self.on_beaten: Callable[[], None] | None = None
+        self._told_beyond: set[tuple[str, bytes]] = set()
         self._refresh()
 
     @property
@@ -388,6 +389,7 @@ class Replica:
             self._system_seen = system
             with self.store.snapshot() as views:
                 self.engine.registry = registry.read(views(SYSTEM))
+            self._tell_beyond()
             if may_be_mended and not self.engine.registry.is_damaged:
                 self.engine.close_all("the registry can be read again: who may be linked is looked at anew")
             self.names = self._names()
@@ -401,6 +403,17 @@ class Replica:
             and not self.store.state(name).is_whole
         }
         self._wake_followers()
+
+    def _tell_beyond(self) -> None:
+        """Have an operator told, once, of events that nobody else will take."""
+        for name in self.store.keyspaces() if self.engine.registry.closed else ():
+            for replica, count in self.engine.registry.beyond(name, self.store.state(name).delivered).items():
+                if name != SYSTEM and (name, replica) not in self._told_beyond:
+                    self._told_beyond.add((name, replica))
+                    self.engine.alarm(
+                        f"keyspace {name!r}: {count} events of {replica.hex()}, which was forgotten, are here and were "
+                        "given up by the others: they take nothing from this node any more; see Operations, Members"
+                    )
 
     def _wake_followers(self) -> None:
         for name in set(self.hub.followed()).intersection(self.store.keyspaces()):

@@ -136,6 +136,7 @@ def keyspace(replica: Replica, name: str, now: float) -> dict[str, Any]:
         "quarantined": engine.quarantined.get(name, 0),
         "feed": feed(replica, name),
         "beaten": replica.store.tally(name).last,
+        "beyond_seals": {r.hex(): n for r, n in engine.registry.beyond(name, state.delivered).items()},
         "held_back_by": [i.hex() for i in stability.held_back_by(state, ids)],
         "staleness_s": _seconds(replica.knowledge.stale_by(name, now)),
         "peers": _peers(replica, name, now),

@@ -185,6 +185,13 @@ def _of_keyspaces(status: dict[str, Any]) -> Iterator[Advice]:
                 f"{keyspace['digest_mismatches']} digest mismatches; they are repaired by themselves",
                 "please report it",
             )
+        if keyspace["beyond_seals"]:
+            yield Advice(
+                "act",
+                about,
+                "it has events of a forgotten member that the others gave up, so they take nothing from it",
+                "gossamer export what only it has, and begin with an empty directory",
+            )
         if keyspace["quarantined"]:
             yield Advice(
                 "act",

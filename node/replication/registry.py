@@ -180,6 +180,18 @@ class Registry:
         settled = self.seals[replica].settled if replica in self.sealed else None
         return (settled.heir or settled.lowest or None) if settled else None
 
+    def beyond(self, keyspace: str, delivered: Vector) -> dict[bytes, int]:
+        """Closed id -> how many of its events a node has that the others agreed are not to be had any more.
+
+        Only a node that joined through the one that was forgotten, unknown to those who forgot it, can have any.
+        """
+        found = {
+            r: delivered.only(r).minus(self.seals[r].bound(keyspace)).count()
+            for r in delivered.replicas()
+            if r in self.closed
+        }
+        return {replica: count for replica, count in found.items() if count}
+
     def member_of(self, replica: bytes) -> Member | None:
         """The member that has, or had, a replica id."""
         by_current = [m for m in self.members.values() if m.replica == replica]

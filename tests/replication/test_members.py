@@ -12,7 +12,7 @@ from gossamer.replication import batch, registry
 from gossamer.replication.receiving import Receiver
 from gossamer.replication.registry import SYSTEM
 from gossamer.replication.seals import Answer
-from gossamer.simulation import SimulatedNode
+from gossamer.simulation import Cluster, SimulatedNode
 from gossamer.turns import Write
 from tests.simulation.script import Script, script
 
@@ -382,3 +382,24 @@ def test_two_nodes_of_one_name_do_not_write_over_each_other_for_ever() -> None:
         assert seals(run) == [set()] * 3, "both are heard, so neither is sealed"
         members = a.core.engine.registry.members
         assert members["n1"].ids == {b.core.replica, c.core.replica}
+
+
+def test_a_joiner_that_knew_only_the_forgotten_member_is_told_that_nobody_takes_its_events() -> None:
+    with Cluster(2, seed=11) as cluster:
+        gone, other = cluster.nodes
+        cluster.settle()
+        cluster.advance(2)
+        cluster.partition([gone], [other])
+        joiner = cluster.add([gone.name])
+        cluster.partition([joiner], [other])
+        gone.register("r").set("only on the joiner")
+        cluster.advance(5)
+        assert joiner.register("r").get() == "only on the joiner"
+        cluster.kill(gone)
+        other.write(SYSTEM, registry.forget_ops(other.core.engine.registry.members[gone.name]))
+        cluster.advance(10)
+        cluster.heal()
+        cluster.advance(30)
+        beyond = joiner.status()["keyspaces"]["default"]["beyond_seals"]
+        assert list(beyond) == [gone._identity[0].hex()] and beyond[gone._identity[0].hex()] >= 1
+        assert other.status()["keyspaces"]["default"]["beyond_seals"] == {}

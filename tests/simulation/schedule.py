@@ -323,6 +323,9 @@ class Schedule:
         member = node.core.engine.registry.members.get(gone.name)
         if member is None or not member.ids:
             return
+        if any(n.name not in node.core.engine.registry.members for n in self.alive()):
+            self.outcome.count("forgetting before all are known")
+            return  # one who knew only the member that is gone may hold what the others give up: not to be done
         self.note(f"{node.name} forgets {gone.name}", "forget member")
         self.forgotten.add(gone.name)
         self._system(node, registry.forget_ops(member))
