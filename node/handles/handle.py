@@ -12,6 +12,7 @@ from gossamer.crdt import Cell, path
 
 from ..backend import Backend, Op, make_op
 from ..op_id import check_op_id
+from ..waiting import Fresh, check, check_timeout
 from . import expiring
 from .reading import read
 from .typed import Reads, Typed, V_co
@@ -44,6 +45,16 @@ class Handle(Reads[V_co]):
 
     async def _aread(self) -> Cell:
         return read(self._path, await self._backend.acell(self._keyspace, self._path), self._backend)
+
+    def _wait_fresh(self, max_staleness: float | None, timeout: float) -> None:
+        """Return once a read is as fresh as it is to be; at once where nothing was asked for."""
+        if max_staleness is not None:
+            self._backend.wait_until(self._keyspace, check(Fresh(max_staleness)), check_timeout(timeout))
+
+    async def _await_fresh(self, max_staleness: float | None, timeout: float) -> None:
+        if max_staleness is not None:
+            wait = check(Fresh(max_staleness))
+            await self._backend.await_until(self._keyspace, wait, check_timeout(timeout))
 
     def _given(self, plain: Any) -> Any:
         """A stored value as the handle's reader wants it."""

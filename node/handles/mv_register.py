@@ -8,6 +8,7 @@ from datetime import datetime
 from gossamer.crdt import Cell, register_mv, type_at, values
 
 from ..backend import Backend
+from ..limits import WAIT_S
 from . import expiring
 from .handle import Changed, ExpiringHandle, checked
 from .reading import Reading, reading
@@ -56,12 +57,15 @@ class MVRegister(ExpiringHandle[list[T]]):
         """`values`, awaited."""
         return self._values(await self._aread())
 
-    def read(self) -> Reading[list[T]]:
-        """``values()`` with the context; version and writer if one write alone stands."""
+    def read(self, *, max_staleness: float | None = None, timeout: float = WAIT_S) -> Reading[list[T]]:
+        """``values()`` with the context; version and writer if one write alone stands. ``max_staleness`` is as in
+        `Register.read`."""
+        self._wait_fresh(max_staleness, timeout)
         return self._reading(self._read())
 
-    async def aread(self) -> Reading[list[T]]:
+    async def aread(self, *, max_staleness: float | None = None, timeout: float = WAIT_S) -> Reading[list[T]]:
         """`read`, awaited."""
+        await self._await_fresh(max_staleness, timeout)
         return self._reading(await self._aread())
 
     def siblings(self) -> list[Reading[T]]:

@@ -12,6 +12,7 @@ from msgspec import UNSET
 from gossamer.crdt import Cell, Dot, Entry, expiry, register_lww
 
 from ..backend import EXPECT, Op, make_op
+from ..limits import WAIT_S
 from . import expiring
 from .handle import Changed, ExpiringHandle, checked
 from .reading import Reading, reading, seen
@@ -75,12 +76,18 @@ class Register(ExpiringHandle[T]):
         """`get`, awaited."""
         return self._get(await self._aread(), default)
 
-    def read(self) -> Reading[T]:
-        """The value with its version, time and writer."""
+    def read(self, *, max_staleness: float | None = None, timeout: float = WAIT_S) -> Reading[T]:
+        """The value with its version, time and writer.
+
+        With ``max_staleness`` it is read once the node has all that every member had so many seconds ago: at once, if
+        it has, else as soon as it has asked them. `TooStale` if that is not so within ``timeout`` seconds.
+        """
+        self._wait_fresh(max_staleness, timeout)
         return self._reading(self._read())
 
-    async def aread(self) -> Reading[T]:
+    async def aread(self, *, max_staleness: float | None = None, timeout: float = WAIT_S) -> Reading[T]:
         """`read`, awaited."""
+        await self._await_fresh(max_staleness, timeout)
         return self._reading(await self._aread())
 
     def siblings(self) -> list[Reading[T]]:

@@ -323,3 +323,17 @@ def test_the_command_line_prints_tokens_and_waits(pair: Pair) -> None:
         ("bad",),
     ):
         assert run(b, "wait", *wrong).exit_code == 2, wrong
+
+
+async def test_one_read_may_be_bounded(pair: Pair) -> None:
+    a, b = pair
+    a.register("r").set("x")
+    b.wait_for(a.token(), DEADLINE_S)
+    assert b.register("r").read(max_staleness=5.0, timeout=DEADLINE_S).value == "x"
+    assert (await b.register("r").aread(max_staleness=5.0, timeout=DEADLINE_S)).value == "x"
+    assert b.mv_register("v").read(max_staleness=5.0, timeout=DEADLINE_S).value == []
+    with pytest.raises(ValueError, match="max_staleness: 0"):
+        b.register("r").read(max_staleness=0)
+    a.close()
+    with pytest.raises(TooStale):
+        b.register("r").read(max_staleness=0.001, timeout=0)
