@@ -89,6 +89,13 @@ def has_share(counter: Cell) -> bool:
     return bool(counter.live) and counter.live[0].replica == SHARE
 
 
+def apart(counter: Cell) -> tuple[Cell, int]:
+    """A counter as a reader got it, as its own cell and what its operations add."""
+    if not has_share(counter):
+        return counter, 0
+    return make(counter.live[1:], counter.dead), number(counter.live[0].payload)
+
+
 _DECODER = msgspec.msgpack.Decoder(Tally)
 NONE = Tally()
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from gossamer.crdt import Cell, CellType, Dead, Dot, Entry, Vector, expiry, path, register_lww, type_at
+from gossamer.crdt import Cell, CellType, Dead, Dot, Entry, Vector, expiry, path, register_lww, tally, type_at
 
 from .apply import current, shows
 from .handles.expiring import moment
@@ -26,6 +26,8 @@ REMOVED = "every write was seen by a removal"
 NEVER = "it was never written here, or its removal has been cleaned up"
 UNKNOWN = "this build does not know the kind: it is kept and passed on, and cannot be read"
 INSIDE = "it is what is inside: each cell is decided by itself"
+OPERATIONS = "{}; and {}, which its operations with an op_id add"
+"""Of a counter: they are cells of their own, to be explained by their own paths, like ``counter:sold/op:order-123``."""
 
 
 @dataclass(frozen=True)
@@ -68,14 +70,17 @@ def explain(at: bytes, cells: Sequence[tuple[bytes, Cell]], known: Known) -> dic
 def _cell(cell_path: bytes, cell: Cell, known: Known) -> dict[str, Any]:
     cell_type = type_at(cell_path)
     seen = current(cell_path, cell, known.now)
+    is_there, value, operations = shows(cell_path, seen), seen, 0
+    if tally.has_share(cell):
+        (cell, operations), (seen, _) = tally.apart(cell), tally.apart(seen)
     standing, rule = _verdict(cell_type, cell, seen)
     entries = sorted(cell.live, key=lambda e: (e.replica not in standing, *_order(cell_type, e)))
     is_readable = cell_type is not None and not cell.is_quarantined
     return {
         "kind": path.kind_of(cell_path),
-        "value": plain(cell_type.value(seen)) if is_readable and cell_type is not None else None,
-        "is_there": shows(cell_path, seen),
-        "rule": rule,
+        "value": plain(cell_type.value(value)) if is_readable and cell_type is not None else None,
+        "is_there": is_there,
+        "rule": rule if value is seen else OPERATIONS.format(rule, operations),
         "entries": [_entry(cell_type, cell, e, e.replica in standing, known) for e in entries],
         "superseded": [_dead(cell_type, dead, known) for dead in cell.dead],
     }

@@ -25,6 +25,8 @@ from gossamer.replication.seals import Answer, Seal, Settlement
 from gossamer.replication.state import State
 from gossamer.simulation import Cluster, SimulatedNode
 
+from .damage import HEALED_S, damaged_in, flip
+
 WINDOW_S = 5.0
 SOLD = path.of_text("counter:sold")
 X = SOLD + path.component("op", "x")
@@ -467,3 +469,34 @@ def test_a_snapshot_of_the_feed_has_counters_that_are_pending_only() -> None:
         a.register("r").set(1, op_id="y")
         found = [(c.path, c.new) for c in a.watch("", timeout=0)]
         assert found == [("map:m/counter:n", 5), ("register:r", 1)]
+
+
+def test_a_counter_is_explained_by_its_own_entries_and_what_its_operations_add() -> None:
+    with cluster(2) as (run, (a, b)):
+        run.partition([a], [b])
+        a.counter("sold").add(2)
+        a.counter("sold").add(5, op_id="x")
+        said = a.explain("counter:sold")
+        assert (said["value"], [entry["value"] for entry in said["entries"]]) == (7, [2])
+        assert said["rule"].endswith("; and 5, which its operations with an op_id add")
+        assert a.explain("counter:sold/op:x")["entries"][0]["value"] == 5
+
+
+def test_a_damaged_operation_is_replaced_by_a_peers_and_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stability, "foldable", lambda *_: (None, []))  # it stays pending
+    with cluster(2, OP_WINDOW_S) as (run, (a, b)):
+        run.partition([a], [b])
+        a.counter("sold").add(5, op_id="x")
+        a.register("r").set(1, op_id="y")
+        run.heal()
+        while counts(b) != (1, 0, 1):
+            run.clock.step()
+        run.settle()
+        for cell_path in (X, path.component("op_id", "y")):
+            flip(b.core.store, "default", cell_path, 77)
+        b.counter("sold").add(1)
+        run.advance(HEALED_S)
+        run.settle()
+        assert damaged_in(b.core.store, "default") == set()
+        assert values([a, b]) == [6, 6]
+        assert counts(b) == counts(a) == (1, 0, 1)
