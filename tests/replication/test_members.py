@@ -336,7 +336,9 @@ def _naming(node: SimulatedNode, old: bytes) -> Any:
         me = engine.identity
         return [
             *honest(states, now),
-            *registry.join_ops(engine.registry, me.name, me.replica, me.address, (), [old], is_again=True),
+            *registry.join_ops(
+                engine.registry, me.name, me.replica, me.address, states, [old], is_again=True
+            ),
         ]
 
     return duties

@@ -66,7 +66,9 @@ class HeirSchedule(Schedule):
         old = self.rng.choice(strangers)
         self.note(f"{node.name} names {old.hex()[:6]} as its own", "named")
         me = node.core.engine.identity
-        self._system(node, registry.join_ops(reg, me.name, me.replica, me.address, (), [old], is_again=True))
+        hosted = node.core.store.keyspaces()
+        ops = registry.join_ops(reg, me.name, me.replica, me.address, hosted, [old], is_again=True)
+        self._system(node, ops)
 
     def remove_member(self) -> None:
         node, gone = self.any_operator(), self.rng.choice(self.cluster.nodes)
