@@ -43,7 +43,7 @@ def test_random_schedules(chunk: int) -> None:
 
 
 OTHER_KINDS = [kind for kind in KINDS if kind != "core"]
-SEEDS_OF_A_KIND = int(os.environ.get("GOSSAMER_SCHEDULES_OF_A_KIND", "40"))
+SEEDS_OF_A_KIND = int(os.environ.get("GOSSAMER_SCHEDULES_OF_A_KIND", "20"))
 ONCE_FAILED_OF_A_KIND: dict[tuple[str, int], str] = {
     (
         "feed",
