@@ -10,7 +10,7 @@ help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
 
 demo: $(READY) ## run the scripted demonstration
-	$(BIN)/gossamer demo --script
+	@$(BIN)/gossamer demo --script
 
 test: $(READY) ## run the tests
 	$(BIN)/pytest -n 2 --dist worksteal

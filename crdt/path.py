@@ -189,7 +189,10 @@ def of_text(text: str) -> bytes:
     for part in text.split("/"):
         kind, colon, name = part.partition(":")
         if not colon or _code_of(kind) is None:
-            raise ValueError(f"path {text!r}: {part!r} is not kind:name with a kind of {', '.join(_codes)}")
+            wanted = ", ".join(kind for kind in _codes if kind not in OPERATIONS)
+            raise ValueError(
+                f"path {text!r}: {part!r} is not kind:name, like counter:sold, with a kind of {wanted}"
+            )
         parts.append((kind, _name_of_text(kind, name)))
     try:
         data = encode(tuple(parts))

@@ -57,6 +57,7 @@ from .handles import (
     MaxRegister,
     MinRegister,
     MVRegister,
+    Reading,
     Register,
     Set,
     Transaction,
@@ -74,6 +75,7 @@ __all__ = [
     "AsyncWatch",
     "BoundedCounter",
     "Change",
+    "Client",
     "Closed",
     "Conflict",
     "Counter",
@@ -105,6 +107,7 @@ __all__ = [
     "OutcomeUnknown",
     "Quarantined",
     "ReadOnly",
+    "Reading",
     "Refused",
     "Register",
     "RemoteError",
@@ -143,3 +146,11 @@ def connect(
     from . import rpc  # grpc takes longer to import than all the rest
 
     return rpc.connect(target, timeout, tls, access_key)
+
+
+def __getattr__(name: str) -> Any:
+    if name != "Client":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from . import rpc  # as above
+
+    return rpc.Client

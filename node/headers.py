@@ -7,7 +7,8 @@ comes from outside is only looked at: of a header that makes no sense there is n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Iterable, Mapping
+from typing import Protocol
 from urllib.parse import quote, unquote
 
 HTTP = "Gossamer-Token"
@@ -18,7 +19,15 @@ GRPC = "gossamer-token"
 Pairs = Iterable[tuple[str | bytes, str | bytes]]
 
 
-def to_http(headers: MutableMapping[str, str], token: str, keyspace: str = "default") -> None:
+class Fields(Protocol):
+    """Headers that can be written: a dict, or what a framework has in place of one (Starlette's is no `MutableMapping`)."""
+
+    def get(self, name: str, default: str, /) -> str: ...
+
+    def __setitem__(self, name: str, value: str, /) -> None: ...
+
+
+def to_http(headers: Fields, token: str, keyspace: str = "default") -> None:
     """Put a token into headers, beside those of other keyspaces that are there."""
     headers[HTTP] = _with(headers.get(HTTP, ""), token, keyspace)
 

@@ -9,14 +9,11 @@ import click
 
 from . import show
 from .exits import not_found
-from .options import TakesNumbers, at_node, in_keyspace, node_at
+from .options import TakesNumbers, at_node, in_keyspace, node_at, with_id
 from .target import Found, Target
 
 VALUE_HELP = "VALUE is JSON if it is valid JSON (5, true, '[1]'), else text; --text takes it as text always."
 
-with_id = click.option(
-    "--op-id", metavar="ID", help="A name of one's own for this write: repeated, on any node, it counts once."
-)
 as_text = click.option("--text", "is_text", is_flag=True, help="Take the value as text, JSON or not.")
 
 with_ttl = click.option(
@@ -59,7 +56,7 @@ def set_(
     timeout: float,
     as_json: bool,
 ) -> None:
-    """Set the register or flag at PATH to VALUE, and print what is there now."""
+    """Set the register (of any kind) or flag at PATH to VALUE, and print what is there now."""
     with node_at(at, timeout) as client:
         target = Target(client, keyspace, path, op_id)
         target.set(_value(value, is_text), ttl)

@@ -28,14 +28,47 @@ Run a node with 'serve', and read and write a running one with the other command
 counter:sold, set:skus or map:cart%3A42/counter:items (kind:name, names percent-encoded).
 """
 
+LONG = 1000
+"""Characters: longer than any first sentence, which is never cut off."""
+
 EPILOG = """Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 unreachable, 5 damaged.
 
 Shell completion: eval "$(_GOSSAMER_COMPLETE=bash_source gossamer)" in ~/.bashrc; for zsh and fish say
 zsh_source and fish_source."""
 
 
+SECTIONS: dict[str, tuple[click.Command, ...]] = {
+    "Run a node": (serve, config, demo),
+    "Read and write": (get, set_, add, remove, ls, export, import_),
+    "Bounded counters": (mint, spend, transfer),
+    "Changes": (watch, subscriptions),
+    "Wait for others": (token, wait),
+    "The cluster": (status, members, keyspaces, documents),
+    "Conflicts": (explain, conflicts, reinstate, dismiss),
+    "A directory, on its machine": (backup, restore, verify, compact),
+    "When something is wrong": (doctor,),
+    "Security": (certs, access_key),
+}
+"""The commands in the order of the help, by what they are for."""
+
+
+class Sectioned(Commands):
+    """The group whose help has sections, and says of each command the whole first sentence."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        width = max(map(len, self.commands))
+        for title, section in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl(
+                    [
+                        ((command.name or "").ljust(width), command.get_short_help_str(LONG))
+                        for command in section
+                    ]
+                )
+
+
 @click.group(
-    cls=Commands,
+    cls=Sectioned,
     help=HELP,
     epilog=EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -46,38 +79,6 @@ def main() -> None:
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 
-for command in (
-    serve,
-    demo,
-    get,
-    set_,
-    add,
-    mint,
-    spend,
-    transfer,
-    remove,
-    ls,
-    watch,
-    subscriptions,
-    members,
-    keyspaces,
-    status,
-    documents,
-    conflicts,
-    explain,
-    reinstate,
-    dismiss,
-    config,
-    backup,
-    restore,
-    verify,
-    doctor,
-    compact,
-    certs,
-    access_key,
-    export,
-    import_,
-    token,
-    wait,
-):
-    main.add_command(command)
+for section in SECTIONS.values():
+    for command in section:
+        main.add_command(command)

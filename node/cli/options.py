@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 AT = "127.0.0.1:7400"
 """Where a node listens unless told otherwise, and where commands look for one."""
 
+HUNG_UP = "Socket closed"
+"""What gRPC says when the other end took the connection and ended it, as a node with TLS does to plain text."""
+
 META = "gossamer.tls"
 TLS_FILES = ("tls_ca", "tls_certificate", "tls_key")
 
@@ -91,6 +94,12 @@ def in_keyspace(command: F) -> F:
     )(command)
 
 
+with_id = click.option(
+    "--op-id", metavar="ID", help="A name of one's own for this write: repeated, on any node, it counts once."
+)
+"""For a command that writes."""
+
+
 @contextmanager
 def node_at(at: str, timeout: float) -> Iterator[Client]:
     """A client of the node at ``at``. A wrong value, found here or there, is wrong usage."""
@@ -105,6 +114,8 @@ def node_at(at: str, timeout: float) -> Iterator[Client]:
             yield client
         except Unreachable as error:
             why = str(error).rpartition(": ")[2]  # gRPC tells the whole way that it went
+            if why == HUNG_UP and tls is None:
+                why = f"{why}; if it wants TLS, name --tls-ca, --tls-certificate and --tls-key"
             raise Failure(f"no node answers at {at}: {why}", UNREACHABLE) from None
 
 

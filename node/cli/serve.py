@@ -74,10 +74,9 @@ def settings_options(command: F) -> F:
     return command
 
 
+KEYS = ", ".join(key for key in Settings.__struct_fields__ if key != "timing")
 EPILOG = (
-    "Each setting can also stand in the file (data, listen, advertise, peers, name, cluster, keyspaces, read_only, "
-    "host_default, tls_ca, tls_certificate, tls_key, access, durability, op_window_s, feed_changes_max, feed_age_s, log_json, "
-    "log_level, and a table timing) or in the environment (GOSSAMER_LISTEN and so on; "
+    f"Each setting can also stand in the file ({KEYS}, and a table timing) or in the environment (GOSSAMER_LISTEN and so on; "
     "lists with commas). Arguments come before the environment, and that before the file."
 )
 

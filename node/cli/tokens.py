@@ -27,7 +27,10 @@ class _Peers(click.ParamType[Any]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if value in ("majority", "all"):
             return value
-        return click.IntRange(1).convert(value, param, ctx)
+        try:
+            return click.IntRange(1).convert(value, param, ctx)
+        except click.BadParameter:
+            self.fail(f"{value!r} is neither a number from 1 on, nor majority, nor all", param, ctx)
 
 
 @click.command()

@@ -18,12 +18,9 @@ from ..documents import binding
 from ..documents.schema import Schema
 from ..errors import Closed, OnlyCopy
 from ..feed import Feeds, Wanted
-from ..handles import Keyspace, Transaction
-from ..handles.conflicts import HasConflicts, Ledgers, Verb, listed
-from ..handles.following import Subscribing
+from ..handles import Keyspace
+from ..handles.conflicts import Ledgers, Verb, listed
 from ..handles.resolvers import Resolvers
-from ..handles.space import Space
-from ..handles.waits import Waits
 from ..limits import DROP_TIMEOUT_S, OP_WINDOW_S
 from ..notices import Listener, Notices
 from ..replica import DEFAULT, Replica
@@ -37,7 +34,7 @@ MAP_BYTES = 256 * 1024 * 1024
 PAGE_CELLS = 100
 
 
-class SimulatedNode(Subscribing, Waits, Space, HasConflicts):
+class SimulatedNode(Keyspace):
     """A node's handles, in simulated time. Writes commit at once; they reach others as the clock moves on.
 
     What waits for a token, for copies or to be fresh lets the time pass, as far as it takes and up to its timeout. It
@@ -60,7 +57,7 @@ class SimulatedNode(Subscribing, Waits, Space, HasConflicts):
         op_window_s: float = OP_WINDOW_S,
     ) -> None:
         super().__init__(self, DEFAULT)
-        self.name = name
+        self._name = name
         self.directory = directory
         self.keyspaces = tuple(keyspaces)
         self.read_only: tuple[str, ...] = ()
@@ -79,6 +76,11 @@ class SimulatedNode(Subscribing, Waits, Space, HasConflicts):
         """How many notes of beaten values it keeps, and for how long."""
         self._notices: Notices | None = None
         self._identity: tuple[bytes, list[bytes]] = (rng.randbytes(8), [])
+
+    @property
+    def name(self) -> str:
+        """The member's name."""
+        return self._name
 
     @property
     def is_alive(self) -> bool:
@@ -334,10 +336,6 @@ class SimulatedNode(Subscribing, Waits, Space, HasConflicts):
         if why_not:
             raise OnlyCopy(why_not)
         self.keyspaces = tuple(kept for kept in self.keyspaces if kept != name)
-
-    def transaction(self, *, op_id: str | None = None) -> Transaction:
-        """Writes that stand or fall together."""
-        return Transaction(self, DEFAULT, op_id)
 
     def status(self) -> dict[str, Any]:
         """A plain snapshot, as a real node's."""

@@ -139,11 +139,18 @@ def run(node: gossamer.Node, *args: str) -> tuple[int, str]:
 
 
 def test_the_command_line(pair: tuple[gossamer.Node, gossamer.Node]) -> None:
-    a, _ = pair
+    a, b = pair
     seats = "map:m/bounded_counter:seats"
     assert run(a, "get", seats)[0] == 3
     assert run(a, "mint", seats, "5") == (0, "5")
     assert run(a, "spend", seats) == (0, "4")
+    for verb, *rest in (("spend",), ("mint",), ("transfer", "b", "1")):  # noted, so each is done once
+        run(a, verb, seats, *rest, "--op-id", verb)
+        assert run(a, verb, seats, *rest, "--op-id", verb) == (0, "3" if verb == "spend" else "4")
+    assert a.map("m").bounded_counter("seats").available() == 3, "one was transferred"
+    b.wait_for(a.token(), 20)
+    run(b, "transfer", seats, "a", "1")
+    a.wait_for(b.token(), 20)
     assert run(a, "transfer", seats, "b", "1") == (0, "4")
     code, text = run(a, "get", seats, "--json")
     assert json.loads(text) == {"path": seats, "value": 4, "available": 3}

@@ -296,6 +296,27 @@ def test_tokens_travel_in_headers() -> None:
     assert headers.from_grpc(None) is None
 
 
+class Multidict:
+    """Headers as Starlette has them: written like a dict, and no `MutableMapping`."""
+
+    def __init__(self) -> None:
+        self.pairs: list[tuple[str, str]] = []
+
+    def get(self, key: str, default: str = "") -> str:
+        return next((value for name, value in self.pairs if name == key), default)
+
+    def __setitem__(self, key: str, value: str) -> None:
+        self.pairs = [*(pair for pair in self.pairs if pair[0] != key), (key, value)]
+
+
+def test_a_token_goes_into_a_frameworks_headers() -> None:
+    sent = Multidict()
+    headers.to_http(sent, "AAAA")
+    headers.to_http(sent, "BBBB", "orders")
+    assert sent.pairs == [("Gossamer-Token", "default=AAAA, orders=BBBB")]
+    assert headers.from_http(sent.pairs, "orders") == "BBBB"
+
+
 def test_the_command_line_prints_tokens_and_waits(pair: Pair) -> None:
     a, b = pair
 

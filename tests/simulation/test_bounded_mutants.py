@@ -102,7 +102,7 @@ def a_copy_beside_its_original() -> None:
         shutil.copytree(a.directory, copy.directory)
         cluster.restart(a)
         cluster.partition([a], [b, copy])
-        copy.name, copy._identity = a.name, (b"the copy", [a.core.replica])
+        copy._name, copy._identity = a.name, (b"the copy", [a.core.replica])
         cluster.restart(copy)
         cluster.advance(10)
         assert copy.bounded_counter(NAME).value() == 10, "it has the data, and the rights are another's"
