@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, cast
 
@@ -16,7 +17,7 @@ from .beaten import Record
 from .changing import ChangeFailed, Changing
 from .documents import binding
 from .documents.schema import Schema
-from .errors import OnlyCopy
+from .errors import Closed, OnlyCopy
 from .feed import Feeds
 from .handles import conflicts as ledgers
 from .handles.conflicts import Verb
@@ -217,18 +218,32 @@ class LocalBackend:
     def drop(self, keyspace: str, force: bool, timeout: float) -> None:
         """Let go of a keyspace. `OnlyCopy` if it may not go within ``timeout`` seconds."""
         deadline = self._begin_drop(timeout)
-        self.writer.submit(partial(self.core.leave, _writable(keyspace), force)).result()
-        while self.core.hosts(keyspace) and self._clock().mono < deadline:
-            time.sleep(DROP_LOOK_S)
+        try:
+            self.writer.submit(partial(self.core.leave, _writable(keyspace), force)).result()
+            while self.core.hosts(keyspace) and self._clock().mono < deadline:
+                time.sleep(DROP_LOOK_S)
+        except KeyboardInterrupt:
+            self._give_up_drop(keyspace)
+            raise
         self._ended(keyspace, self.writer.submit(partial(self.core.stay, keyspace)).result())
 
     async def adrop(self, keyspace: str, force: bool, timeout: float) -> None:
         """`drop`, awaited."""
         deadline = self._begin_drop(timeout)
-        await self.writer.asubmit(partial(self.core.leave, _writable(keyspace), force))
-        while self.core.hosts(keyspace) and self._clock().mono < deadline:
-            await asyncio.sleep(DROP_LOOK_S)
+        try:
+            await self.writer.asubmit(partial(self.core.leave, _writable(keyspace), force))
+            while self.core.hosts(keyspace) and self._clock().mono < deadline:
+                await asyncio.sleep(DROP_LOOK_S)
+        except asyncio.CancelledError:
+            self._give_up_drop(keyspace)
+            raise
         self._ended(keyspace, await self.writer.asubmit(partial(self.core.stay, keyspace)))
+
+    def _give_up_drop(self, keyspace: str) -> None:
+        """Nobody waits any more, so it must not go some time later, when nobody expects it."""
+        with suppress(Closed):
+            self._hosted.discard(keyspace)  # it may be gone already
+            self.writer.submit(partial(self.core.stay, keyspace))
 
     def _begin_drop(self, timeout: float) -> float:
         if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout >= 0:
@@ -253,6 +268,7 @@ class LocalBackend:
             raise _not_hosted(what.keyspace) from None
 
     def make_token(self, keyspace: str, dot: Dot | None = None) -> str:
+        self.writer.check_open()
         try:
             text = self.core.token(keyspace, dot)
             return (
@@ -264,6 +280,7 @@ class LocalBackend:
             raise _not_hosted(keyspace) from None
 
     async def amake_token(self, keyspace: str, dot: Dot | None = None) -> str:
+        self.writer.check_open()
         try:
             text = self.core.token(keyspace, dot)
             return (

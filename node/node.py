@@ -11,7 +11,7 @@ import asyncio
 import atexit
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from os import PathLike
 from pathlib import Path
 from random import Random
@@ -240,13 +240,16 @@ async def aopen(data: str | PathLike[str], **settings: Unpack[Settings]) -> Asyn
 
 async def _in_thread(job: Callable[[], T], undo: Callable[[T], None] | None = None) -> T:
     """Run ``job`` in a thread and to its end, cancelled or not; ``undo`` what a cancelled caller will not get."""
-    running = asyncio.ensure_future(asyncio.to_thread(job))
+    # No task: the end of the event loop would cancel it, and nobody would know when the job ends.
+    running = asyncio.get_running_loop().run_in_executor(None, job)
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
-        result = await running
-        if undo is not None:
-            undo(result)
+        while not running.done():
+            with suppress(asyncio.CancelledError):  # once more: it is being ended already
+                await asyncio.wait([running])
+        if undo is not None and running.exception() is None:
+            undo(running.result())
         raise
 
 

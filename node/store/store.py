@@ -15,7 +15,7 @@ import lmdb
 
 from gossamer.crdt import EMPTY, Cell, path
 
-from ..errors import Closed, Damaged, StoreFailed
+from ..errors import Closed, Damaged, GossamerError, StoreError, StoreFailed
 from ..replication.state import State
 from . import environment, feed, feedpage, ledger, operations
 from .audit import Audit
@@ -37,6 +37,7 @@ class Store:
         sync: bool = True,
     ) -> None:
         self._env = environment.open_environment(directory, durability, map_bytes=map_bytes, sync=sync)
+        self._is_closed = False
         self._tables: dict[str, Tables] = {}
         self._bounds = ledger.BOUNDS
         self.found_txn = self.last_txn()
@@ -153,18 +154,24 @@ class Store:
         txn = self._begin()
         try:
             yield txn
+        except lmdb.Error as error:
+            raise self._failed(error) from None
         finally:
             txn.abort()
 
     def _begin(self) -> lmdb.Transaction[bytes]:
         try:
             return self._env.begin()
-        except lmdb.PanicError as error:
-            raise StoreFailed(
-                f"the disk failed a write; open the directory anew to go on ({error})"
-            ) from None
         except lmdb.Error as error:
-            raise Closed(f"the node is closed ({error})") from None
+            raise self._failed(error) from None
+
+    def _failed(self, error: lmdb.Error) -> GossamerError:
+        """What a failed read is: a reader may be in the middle of one when the store is closed."""
+        if isinstance(error, lmdb.PanicError):
+            return StoreFailed(f"the disk failed a write; open the directory anew to go on ({error})")
+        if self._is_closed:
+            return Closed(f"the node is closed ({error})")
+        return StoreError(f"the store cannot be read ({error})")
 
     def cell(self, keyspace: str, cell_path: bytes) -> Cell:
         """One cell as a reader gets it, as of the last commit; from any thread."""
@@ -175,6 +182,8 @@ class Store:
             added = None
             if tables.has_operations and path.kind_of(cell_path) == "counter":
                 added = operations.read_tally(txn, tables.operations, cell_path)
+        except lmdb.Error as error:
+            raise self._failed(error) from None
         finally:
             txn.abort()
         cell = EMPTY if stored is None else self._tables[keyspace].unpack(cell_path, stored)
@@ -298,4 +307,5 @@ class Store:
 
     def close(self) -> None:
         """Close the environment; reads of other threads raise `Closed` from then on."""
+        self._is_closed = True
         self._env.close()

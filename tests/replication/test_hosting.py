@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 import gossamer
 from gossamer.backend import make_op
 from gossamer.crdt import path
+from gossamer.replica import Replica
 from gossamer.replication import limits
 from gossamer.simulation import SimulatedNode
 from gossamer.testing import Cluster
@@ -255,3 +257,26 @@ async def test_the_async_twin(tmp_path: Path) -> None:
         await node.adrop_keyspace("x", force=True)
         with pytest.raises(ValueError, match="does not host"):
             await node.backend.acell("x", b"")
+
+
+async def test_letting_go_ends_with_the_caller_who_is_cancelled(tmp_path: Path) -> None:
+    with gossamer.open(tmp_path / "a", name="a", listen="127.0.0.1:0", keyspaces=["x"]) as a:
+        assert a.address is not None
+        with gossamer.open(tmp_path / "b", name="b", keyspaces=["x"], peers=[a.address]):
+            until_it_has_two_hosts(a, "x")
+        a.keyspace("x").counter("c").add(1)  # which b, that is down now, must have before it may go
+        core = a.backend.core
+        assert isinstance(core, Replica)
+        dropping = asyncio.create_task(a.adrop_keyspace("x", timeout=600))
+        while "x" not in core.engine.leaving:
+            await asyncio.sleep(0)
+        dropping.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await dropping
+        await a.astatus()  # behind what the cancelled one has queued
+        assert "x" not in core.engine.leaving
+        with gossamer.connect(a.address, timeout=0.2) as client, pytest.raises(gossamer.OutcomeUnknown):
+            client.drop_keyspace("x", timeout=600)  # its deadline cancels it there
+        while "x" in core.engine.leaving:
+            await asyncio.sleep(0.001)
+        assert core.hosts("x")

@@ -116,6 +116,44 @@ async def test_aopen_that_is_cancelled_leaves_nothing_open(tmp_path: Path) -> No
         pass
 
 
+async def test_aopen_that_is_cancelled_again_leaves_nothing_open(tmp_path: Path) -> None:
+    async def use() -> None:
+        async with gossamer.aopen(tmp_path):
+            raise AssertionError("cancelled before")
+
+    opening = asyncio.create_task(use())
+    for _ in range(3):
+        await asyncio.wait([opening], timeout=0)
+        opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    async with gossamer.aopen(tmp_path):
+        pass
+
+
+def test_aopen_in_a_loop_that_ends_leaves_nothing_open(tmp_path: Path) -> None:
+    async def use() -> None:
+        async with gossamer.aopen(tmp_path):
+            raise AssertionError("cancelled before")
+
+    async def main() -> asyncio.Task[None]:
+        opening = asyncio.create_task(use())
+        await asyncio.wait([opening], timeout=0)
+        return opening  # for the end of the loop to cancel
+
+    assert asyncio.run(main()).cancelled()
+    with gossamer.open(tmp_path):
+        pass
+
+
+def test_a_closed_node_gives_no_tokens(tmp_path: Path) -> None:
+    with gossamer.open(tmp_path) as node:
+        node.counter("sold").add(1)
+        assert node.token()
+    with pytest.raises(Closed):
+        node.token()
+
+
 def test_listening_beyond_this_machine_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "gossamer"):
         with make_node(StandIn(), listen="127.0.0.1:0"):
@@ -135,6 +173,7 @@ def test_listening_beyond_this_machine_is_warned_of(caplog: pytest.LogCaptureFix
         ({"name": ""}, ValueError, "name: ''"),
         ({"cluster": None}, TypeError, "cluster"),
         ({"keyspaces": "orders"}, TypeError, "keyspaces: a list"),
+        ({"peers": None}, TypeError, "peers: a list"),
         ({"advertise": "here"}, ValueError, "advertise: 'here'"),
         ({"timing": 1}, TypeError, "timing"),
         ({"colour": "red"}, TypeError, "colour"),
@@ -146,6 +185,12 @@ def test_a_wrong_setting_is_named_with_its_value(
     with pytest.raises(error, match=words):
         gossamer.open(tmp_path / "never", **given)
     assert not (tmp_path / "never").exists()
+
+
+@pytest.mark.parametrize("data", ["a\0b", "\ud800"])
+def test_what_is_no_path_is_named(data: str) -> None:
+    with pytest.raises(ValueError, match="data: "):
+        gossamer.open(data)
 
 
 def is_quiet(*nodes: gossamer.Node) -> bool:

@@ -10,7 +10,7 @@ import pytest
 
 from gossamer.backend import Op
 from gossamer.crdt import EMPTY, Cell, Entry, Event, codec, join, path, type_at
-from gossamer.errors import Damaged
+from gossamer.errors import Closed, Damaged
 from gossamer.replica import DEFAULT, Replica
 from gossamer.store import Draft, Store, View, record
 from gossamer.turns import Write
@@ -257,3 +257,11 @@ def test_what_is_not_committed_is_seen_by_nobody_else(store: Store) -> None:
         assert store.cell("k", at("register:b")) == EMPTY
         assert store.state("k").digest == record.weight(at("register:a"), cell_of(1))
     assert store.cell("k", at("register:b")) == cell_of(2)
+
+
+def test_a_read_that_the_end_of_the_store_overtakes_says_so(store: Store) -> None:
+    with pytest.raises(Closed), store.snapshot() as views:
+        store.close()
+        views("k").cell(at("register:a"))
+    with pytest.raises(Closed):
+        store.page("k", b"", None, 10)
