@@ -142,6 +142,12 @@ def _path_like(given: str | os.PathLike[str], what: str = "data") -> str:
         raise TypeError(f"{what}: a path is wanted, not {type(given).__name__}")
     if not os.fspath(given):
         raise ValueError(f"{what}: empty; name a path")
+    try:
+        os.stat(os.fspath(given))
+    except ValueError as error:  # a null byte, or what is not Unicode text
+        raise ValueError(f"{what}: {given!r} is no path ({error})") from None
+    except OSError:  # it need not be there yet
+        pass
     return os.fspath(given)
 
 
@@ -154,7 +160,10 @@ def _tupled(name: str, value: Any) -> Any:
         return value
     if isinstance(value, str):
         raise TypeError(f"{name}: a list of str is wanted, not the str {value!r}")
-    return tuple(value)
+    try:
+        return tuple(value)
+    except TypeError:
+        raise TypeError(f"{name}: a list is wanted, not {type(value).__name__}") from None
 
 
 def _check_number(what: str, number: object, kind: type | tuple[type, ...]) -> None:

@@ -81,5 +81,5 @@ def too_late(wait: Wait, keyspace: str, timeout: float, why: str) -> GossamerErr
 def _seconds(name: str, seconds: object) -> None:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         raise TypeError(f"{name}: seconds are wanted, not {type(seconds).__name__}")
-    if math.isnan(seconds):
+    if isinstance(seconds, float) and math.isnan(seconds):  # which raises for an int beyond every float
         raise ValueError(f"{name}: not a number")

@@ -41,6 +41,9 @@ def of(
             raise TypeError(f"timeout: seconds are wanted, not {type(timeout).__name__}")
         if not 0 <= timeout < math.inf:
             raise ValueError(f"timeout: {timeout} s is not at least 0 and finite")
+    for name, given in (("snapshot", snapshot), ("resume", resume)):
+        if not isinstance(given, bool):
+            raise TypeError(f"{name}: true or false is wanted, not {type(given).__name__}")
     if expired not in EXPIRED:
         raise ValueError(f"expired: {expired!r} is not one of {', '.join(EXPIRED)}")
     if since is not None and not isinstance(since, str):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -33,7 +32,7 @@ def _microseconds(ttl: Any) -> int:
     if isinstance(ttl, bool) or not isinstance(ttl, int | float):
         raise TypeError(f"ttl: seconds are wanted, not {type(ttl).__name__}")
     most = expiry.TTL_MAX // 1_000_000
-    if not math.isfinite(ttl) or not 0 < ttl <= most:
+    if not 0 < ttl <= most:  # so compared, an int of any size is judged, and so is what is not a number
         raise ValueError(f"ttl: {ttl} s is not above 0 and at most {most:,}")
     return max(round(ttl * 1e6), 1)
 

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from ..handles import Keyspace
-from ..limits import CLIENT_TIMEOUT_S, DROP_TIMEOUT_S
+from ..limits import CLIENT_TIMEOUT_S, DROP_TIMEOUT_S, WAIT_S_MAX
 from ..tls import TLS, of
 from .remote import RemoteBackend
 
@@ -84,8 +84,8 @@ def connect(
     """
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
         raise TypeError(f"timeout: seconds are wanted, not {type(timeout).__name__}")
-    if not 0 < timeout < float("inf"):
-        raise ValueError(f"timeout: {timeout} s is not above 0 and finite")
+    if not 0 < timeout <= WAIT_S_MAX:  # far beyond it gRPC takes a deadline for one that is over
+        raise ValueError(f"timeout: {timeout} s is not above 0 and at most {WAIT_S_MAX:g}")
     if access_key is not None and not (
         isinstance(access_key, str) and access_key.isascii() and access_key.isprintable()
     ):

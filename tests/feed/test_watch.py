@@ -335,6 +335,7 @@ def test_a_timeout_ends_it_for_now(node: Node) -> None:
         ({"timeout": -1}, ValueError),
         ({"timeout": float("nan")}, ValueError),
         ({"timeout": "1"}, TypeError),
+        ({"snapshot": 2**70}, TypeError),
         ({"expired": "ignore"}, ValueError),
         ({"prefix": 1}, TypeError),
     ],

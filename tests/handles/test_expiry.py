@@ -247,6 +247,7 @@ def test_keys_and_items(space: Keyspace, hands: Hands) -> None:
 
 WRONG: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"ttl": 0}, ValueError, "ttl: 0 s is not above 0"),
+    ({"ttl": 10**400}, ValueError, "is not above 0 and at most"),
     ({"ttl": -1.5}, ValueError, "ttl"),
     ({"ttl": float("nan")}, ValueError, "ttl"),
     ({"ttl": float("inf")}, ValueError, "ttl"),

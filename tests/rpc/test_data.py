@@ -391,7 +391,8 @@ def test_a_wrong_target_is_named(target: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("timeout", "error"), [(0, ValueError), (-1.0, ValueError), ("5", TypeError), (True, TypeError)]
+    ("timeout", "error"),
+    [(0, ValueError), (-1.0, ValueError), ("5", TypeError), (True, TypeError), (10**400, ValueError)],
 )
 def test_a_wrong_timeout_is_named(timeout: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match="timeout"):

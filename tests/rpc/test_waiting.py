@@ -145,6 +145,7 @@ def test_tokens_are_of_one_keyspace(pair: Pair, place: Keyspace) -> None:
         (lambda k: k.wait_replicated(k.token(), "most"), TypeError, "peers: an int"),
         (lambda k: k.wait_replicated("", 1), ValueError, "token: not one of this version"),
         (lambda k: k.wait_fresh(0), ValueError, "max_staleness: 0 s is not above 0"),
+        (lambda k: k.wait_fresh(1, timeout=10**400), ValueError, "is not between 0 and"),
         (lambda k: k.fresh("x"), TypeError, "max_staleness: seconds are wanted"),
     ],
 )
