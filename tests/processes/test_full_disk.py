@@ -63,7 +63,7 @@ def test_a_full_disk_refuses_writes_only_and_recovers(tmp_path: Path, small_disk
             peer.client.register(f"from the peer {n}").set(LARGE)
         peer.client.counter("kept").add(1)
         for _ in range(3):
-            assert is_full(node)
+            so(lambda: is_full(node), "it takes all that comes")  # clean-up may have made room for one more
             assert node.client.register(f"fill {done - 1}").get() == LARGE
             assert node.client.register(f"fill {done}").get() is None
             assert node.client.counter("kept").value() in (7, 8)
