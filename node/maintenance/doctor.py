@@ -153,7 +153,7 @@ def _of_node(status: dict[str, Any]) -> Iterator[Advice]:
 def _of_members(status: dict[str, Any]) -> Iterator[Advice]:
     states = {member["name"]: member["state"] for member in status["members"]}
     linked = [name for name, state in states.items() if state == "linked"]
-    if len(states) > 1 and not linked:
+    if not linked and "away" in states.values():  # who was removed or forgotten is not waited for
         yield Advice(
             "act",
             "members",

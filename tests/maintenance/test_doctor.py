@@ -104,6 +104,8 @@ def test_each_field_that_is_not_as_it_should_be_has_an_advice(tmp_path: Path) ->
     )
     assert "remove b" in graded(changed(status, members=away), "look")["members"].todo
     assert graded(changed(status, members=away), "act")["members"].what.startswith("not one")
+    gone = [*status["members"], {"name": "b", "state": "removed"}, {"name": "c", "state": "forgotten"}]
+    assert "members" not in graded(changed(status, members=gone), "act"), "nobody is left to be linked with"
     assert "copied" in graded(changed(status, quarantined=2), "act")["keyspace default"].todo
     assert "report" in graded(changed(status, digest_mismatches=1), "act")["keyspace default"].todo
     assert "NotReady" in graded(changed(status, ready=False), "look")["keyspace default"].what
