@@ -67,9 +67,8 @@ def write(op: Op, cell: Cell, event: Event) -> Cell:
 def _as_expected(op: Op, cell: Cell, cell_type: CellType, now: int) -> Cell:
     (wanted,) = op.args
     if cell_type.version(current(op.path, cell, now)) != wanted:
-        raise VersionMismatch(
-            f"{path.to_text(op.path)}: it was written since it was read; nothing is written now"
-        )
+        why = "something is there already" if wanted is None else "it was written since it was read"
+        raise VersionMismatch(f"{path.to_text(op.path)}: {why}; nothing is written now")
     return cell
 
 
