@@ -83,6 +83,11 @@ class Change:
     subscription: Acknowledging | None = field(default=None, repr=False, compare=False)
 
     @property
+    def names(self) -> tuple[Any, ...]:
+        """The names in ``path``, outermost first; of an element of a set the last one is the element itself."""
+        return tuple(name for _, name in path.decode(path.of_text(self.path)))
+
+    @property
     def is_new(self) -> bool:
         """It was not there, and is."""
         return self.is_there and not self.was_there

@@ -41,6 +41,18 @@ def test_first_what_there_is_then_what_comes(node: Node) -> None:
     assert told(watch) == [("counter:sold", 2, 5), ("register:note", None, "x")]
 
 
+def test_a_change_has_the_names_in_its_path(node: Node) -> None:
+    cart = node.map("cart:42/a b")
+    cart.counter("items").add(1)
+    for one in (7, "7", b"7", None, True, 0.5):
+        cart.set("skus").add(one)
+    names = {change.names for change in node.watch(timeout=0)}
+    assert names == {
+        ("cart:42/a b", "items"),
+        *(("cart:42/a b", "skus", one) for one in (7, "7", b"7", None, True, 0.5)),
+    }
+
+
 def test_what_a_change_says(node: Node) -> None:
     node.register("r").set("before")
     watch = node.watch(timeout=0)
