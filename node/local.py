@@ -382,4 +382,6 @@ def _writable(keyspace: str) -> str:
 
 
 def _not_hosted(keyspace: str) -> ValueError:
-    return ValueError(f"keyspace {keyspace!r}: this node does not host it")
+    return ValueError(
+        f"keyspace {keyspace!r}: this node does not host it; keyspaces= of open, or serve --keyspace, names what it hosts"
+    )
