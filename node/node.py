@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, TypeVar, Unpack
 from weakref import WeakSet
 
 from . import clock, config
+from .changing import check_outside
 from .documents import binding
 from .handles import Keyspace
 from .handles.conflicts import Conflict
@@ -177,6 +178,7 @@ class Node(Keyspace):
         """Finish what was accepted, end all links, let go of the directory. Again: does nothing."""
         if self._local.writer.is_forked:  # nothing here is this process's to close
             return
+        check_outside()  # the writer's thread cannot wait for its own end
         with self._lifecycle:
             if self._is_closed:
                 return

@@ -141,6 +141,13 @@ def test_a_write_inside_the_function_is_refused_and_not_waited_for(
             assert it.register("n").update(look) == "absent"
 
 
+def test_a_node_is_not_closed_by_the_function_and_goes_on(node: gossamer.Node) -> None:
+    with pytest.raises(ValueError, match="update: its function must not"):
+        node.register("n").update(lambda _: node.close())
+    node.register("n").set(1)
+    assert node.register("n").get() == 1
+
+
 def test_a_version_that_stands_is_written_over_and_another_is_not(world: World) -> None:
     register = world.place.register("r")
     if isinstance(world.place, gossamer.Transaction):
