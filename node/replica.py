@@ -443,6 +443,9 @@ class Replica:
     def _upkeep(self, drafts: Callable[[str], Draft], now: Instant) -> None:
         """Registration, votes and answers; a step of collection, and one of sweeping."""
         states = {name: self.store.state(name) for name in self.store.keyspaces()}
+        applying = [name for name in states if states[name].is_applying]
+        for name in applying:
+            self.engine.journal.go_on(drafts(name), name)
         for name in self._scrub.settle(drafts):
             self._collected.pop(name, None)  # rows of damaged cells were left alone: another pass
             self._collecting.pop(name, None)
@@ -461,7 +464,14 @@ class Replica:
         for name, op in self._sweep.due(now):
             self._remove_expired(drafts(name), op, now)
         old_notes = [name for name in states if self._trim_notes(drafts, name)]
-        is_busy = self._collecting or self._folding or is_trimming or old_notes or self._sweep.is_under_way
+        is_busy = (
+            applying
+            or self._collecting
+            or self._folding
+            or is_trimming
+            or old_notes
+            or self._sweep.is_under_way
+        )
         self._upkeep_at = now.mono + (0.0 if is_busy else min(limits.COLLECT_EVERY_S, limits.SWEEP_EVERY_S))
 
     def _tend_feeds(self, drafts: Callable[[str], Draft], wall: int) -> bool:

@@ -19,6 +19,7 @@ from gossamer.crdt import EMPTY, Cell, Dot, MalformedError, Vector, check_cell, 
 from gossamer.crdt import cell as cells
 
 from ..errors import Damaged, ProtocolError
+from . import limits
 from .messages import Batch, Numbering, of_flat
 from .view import Draft, View
 
@@ -56,6 +57,8 @@ class Gathering:
     def __init__(self, view: View, theirs: Vector, *, size_max: int | None, is_part: bool = False) -> None:
         self._view, self._theirs, self._size_max, self.is_part = view, theirs, size_max, is_part
         self.content = Content()
+        self.is_sliced = False
+        """It holds one cell, which goes on in the next part."""
 
     def add(self, cell_path: bytes, cell: Cell | None = None) -> None:
         """Add a cell, and whatever must come with it. `TooLargeError` if that is too much for one batch."""
@@ -67,16 +70,18 @@ class Gathering:
             found = cell if cell is not None and at == cell_path else self._view.cell(at)
             self.content.cells[at] = found
             self.content.size += size_of(at, found)
-            if (
-                self._size_max is not None
-                and self.content.size > self._size_max
-                and len(self.content.cells) > 1
-            ):
+            if self._is_too_large(at, found):
                 raise TooLargeError
             waiting += self._closure(at)
         if not self.is_part:
             for dot in islice(self.content.groups, known, None):
                 self._check_event(dot)
+
+    def _is_too_large(self, cell_path: bytes, cell: Cell) -> bool:
+        if self._size_max is None:
+            return False
+        is_sliced = size_of(cell_path, cell) > limits.SLICE_BYTES
+        return is_sliced or (self.content.size > self._size_max and len(self.content.cells) > 1)
 
     def _closure(self, cell_path: bytes) -> Iterable[bytes]:
         for dot in self._view.groups(cell_path):
@@ -84,6 +89,8 @@ class Gathering:
             if dot in self._theirs or dot in self._view.state.horizon:
                 continue
             if self.is_part:
+                if self.content.cells[cell_path].context().get(dot[0], 0) < dot[1]:
+                    continue  # it shows in another slice of the cell
                 self.content.groups.setdefault(dot, []).append(cell_path)
             elif dot not in self.content.groups:
                 rows = self._view.event_rows(dot)
@@ -106,7 +113,31 @@ def _wrong(dot: Dot) -> Damaged:
 
 def size_of(cell_path: bytes, cell: Cell) -> int:
     """About how many bytes a cell is on the wire."""
-    return len(cell_path) + 8 + 12 * len(cell.dead) + sum(16 + len(e.payload) for e in cell.live)
+    return (
+        len(cell_path)
+        + 8
+        + 12 * len(cell.dead)
+        + sum(16 + len(e.payload) + sum(map(len, e.others)) for e in cell.live)
+    )
+
+
+def slice_of(cell: Cell, after: bytes, size: int) -> tuple[Cell, bytes]:
+    """The entries and the context of the replicas above ``after``, up to ``size`` bytes; the last one, empty if it is all."""
+    live = {entry.replica: entry for entry in cell.live}
+    dead = {old.replica: old for old in cell.dead}
+    taken: list[bytes] = []
+    replicas = sorted(replica for replica in live.keys() | dead.keys() if replica > after)
+    for replica in replicas:
+        one = Cell((live[replica],) if replica in live else (), (dead[replica],) if replica in dead else ())
+        size -= size_of(b"", one)
+        if size < 0 and taken:
+            break
+        taken.append(replica)
+    part = Cell(
+        tuple(live[replica] for replica in taken if replica in live),
+        tuple(dead[replica] for replica in taken if replica in dead),
+    )
+    return part, b"" if len(taken) == len(replicas) else taken[-1]
 
 
 def pack(content: Content, numbering: Numbering) -> tuple[list[bytes], list[list[int]]]:

@@ -24,6 +24,7 @@ from .duties import Duties
 from .freshness import Proof
 from .handshake import Handshake
 from .healing import Healer
+from .journal import Journal
 from .link import Link, Shared
 from .messages import (
     NUMBERS,
@@ -109,6 +110,7 @@ class Engine:
         self.receiver = Receiver(self)
         self.wants = Wants(self)
         self.healer = Healer(self)
+        self.journal = Journal(self)
         self._handshake = Handshake(self)
         self._sender = Sender(self)
         self.wake_at = 0.0

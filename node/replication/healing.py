@@ -8,7 +8,7 @@ on this one will not, until it has it from somebody else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from gossamer.crdt import MalformedError, Vector, check_cell, path, vector
@@ -97,23 +97,28 @@ class Healer:
         """Whether the batch replaces them; if not, no batch of this exchange is taken any more."""
         if message.staged is None and all(has_all_of(draft, at, shared.theirs) for at in touched):
             return True  # not so the parts of a staged batch: each is older than the vector that comes with the last
+        self.go_deaf(link, shared, message)
+        return False
+
+    def go_deaf(self, link: Link, shared: Shared, message: Batch) -> None:
+        """Take no batch of this exchange any more."""
         if not shared.is_deaf:
             self._engine.alarm(
                 f"keyspace {shared.name!r}: a batch from {link.name!r} waits, since a cell in it is damaged here"
             )
         if not message.asked:
             shared.is_deaf, shared.is_deaf_to_parts = True, message.staged is not None
-        return False
 
-    def replace(self, draft: Draft, link: Link, keyspace: str, touched: Iterable[bytes]) -> None:
-        """Make room for what comes; in the same transaction it is put."""
+    def replace(self, draft: Draft, source: str, keyspace: str, touched: Sequence[bytes]) -> None:
+        """Make room for what comes from ``source``; in the same transaction it is put."""
         for at in touched:
             draft.drop_damaged(at)
             self.healed[keyspace] = self.healed.get(keyspace, 0) + 1
             self._engine.alarm(
-                f"keyspace {keyspace!r}: {name_of(at)} was damaged, and is now as member {link.name!r} has it"
+                f"keyspace {keyspace!r}: {name_of(at)} was damaged, and is now as member {source!r} has it"
             )
-        self.begin_anew(keyspace)
+        if touched:
+            self.begin_anew(keyspace)
 
     def begin_anew(self, keyspace: str) -> None:
         """What was held up by damage goes on."""

@@ -5,8 +5,14 @@ MESSAGE_BYTES_MAX = 1024 * 1024 - 1024
 BATCH_BYTES_MAX = 4 * 1024 * 1024
 """Bytes of a batch that holds whole events, over as many messages as it takes: it is held in memory once, and applied in
 one commit of a second or so. Beyond it events are sent in parts, and the receiver says that it is catching up."""
+SLICE_BYTES = 1024 * 1024
+"""Bytes of a cell above which it is sent in slices of that size: it may have grown without bound by merging."""
+LARGE_CELLS_MAX = 1000
+"""Cells sent in slices that one exchange remembers: their contexts are held in memory."""
+APPLY_BYTES = 256 * 1024
+"""Bytes of a staged full exchange that one commit applies: a tenth of a second of the writer."""
 PARTS_BYTES_MAX = 32 * 1024 * 1024
-"""Bytes of one message that comes in parts; a single cell may be larger than a batch of several."""
+"""Bytes of one message that comes in parts. Only one entry of a cell with many rivals comes near it."""
 BATCH_BYTES_TARGET = 128 * 1024
 """Bytes at which a batch is sent, whole events permitting. Larger ones hold the writer longer, for less overhead."""
 DEFLATE_BYTES_MIN = 256

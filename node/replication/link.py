@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from gossamer.crdt import Vector
+from gossamer.crdt import Dot, Vector
 
 from .bases import Told
 from .freshness import Asking
@@ -33,9 +33,23 @@ class Exchange:
     """Whole events would make a batch too large: its parts are kept by the receiver and applied at the end."""
     base: Vector = field(default_factory=Vector)
     """Staged: what the peer had, and the parts sent hold."""
+    is_resumed: bool = False
+    """Full: it goes on where another exchange ended."""
+    is_in_rows: bool = False
+    """Full and staged: all cells are sent, and what has changed since follows row by row."""
+    sliced: tuple[bytes, Dot | None] | None = None
+    """The path of a cell that is being sent in slices, and the row that it is sent for."""
+    sliced_upto: bytes = b""
+    """The last replica sent of it."""
+    sliced_context: dict[bytes, int] = field(default_factory=dict)
+    """Its context when the first slice was sent."""
+    large: dict[bytes, dict[bytes, int]] = field(default_factory=dict)
+    """Cells sent in slices -> their context then: they are not sent again for each replica that has a row for them."""
     at: int = 0
     """Index in ``scope`` of the replica being scanned."""
     next_seq: int = 1
+    next_path: bytes = b""
+    """Of the rows of ``next_seq``, the first one to send, if some are sent."""
     after: bytes = b""
     """Full exchange: the last path sent."""
     is_first: bool = True
@@ -64,6 +78,12 @@ class Shared:
     """Bytes of each batch sent and not acknowledged."""
     acks_due: int = 0
     staged: int = 0
+    staged_upto: bytes | None = b""
+    """Of a full exchange that comes in parts: every path up to this one is here; None: all are."""
+    is_journal: bool = False
+    """The parts are those of a full exchange."""
+    is_ack_owed: bool = False
+    """Its last part is acknowledged once all are applied."""
     """Parts of a batch that are kept until the last one comes."""
     is_deaf: bool = False
     """A batch was dropped, since a cell in it is damaged here: no later one of the exchange may be taken."""

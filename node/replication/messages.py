@@ -91,6 +91,8 @@ class Batch(msgspec.Struct, array_like=True, frozen=True, tag=2):
     first part. ``groups`` then names those cells of an event that are here."""
     asked: bool = False
     """Cells of a Fetch, all that I have of them, and no part of an exchange: not acknowledged."""
+    sliced: bool = False
+    """Of a staged batch: the one cell here goes on in the next part."""
 
 
 class Full(msgspec.Struct, array_like=True, frozen=True):
@@ -199,7 +201,7 @@ _DECODER: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
 
 
 _REST: dict[type, tuple[int, tuple[object, ...]]] = {
-    Batch: (2, (b"", [], None, None, False)),
+    Batch: (2, (b"", [], None, None, False, False)),
     Ack: (3, (0,)),
     Tell: (4, (b"", [], 0, b"", 0, 0)),
 }

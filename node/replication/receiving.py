@@ -27,8 +27,6 @@ from .messages import (
     Open,
     Tell,
     Want,
-    decode,
-    encode,
     of_flat,
     replica_ids,
 )
@@ -189,23 +187,18 @@ class Receiver:
             shared.is_deaf = True  # what would be refused, and why, may be in what cannot be read
         if shared.is_deaf and not message.asked:
             return
-        is_repair = message.full is not None and shared.is_repairing and theirs.covers(draft.state.delivered)
-        damaged = self._engine.healer.touched(draft, content, None if is_repair else message.full)
-        if damaged and not self._engine.healer.can_replace(draft, link, shared, message, damaged):
+        if message.staged is not None:
+            self._on_part(draft, link, shared, message, content, claim)
             return
-        if message.staged is not None and not self._stage(
-            draft, link, shared, message, is_last=claim is not None
-        ):
+        is_repair = message.full is not None and shared.is_repairing and theirs.covers(draft.state.delivered)
+        healer = self._engine.healer
+        damaged = healer.touched(draft, content, None if is_repair else message.full)
+        if damaged and not healer.can_replace(draft, link, shared, message, damaged):
             return
         complete = None if message.full is None else self._begin_full(draft, link, shared, message)
-        if damaged:
-            self._engine.healer.replace(draft, link, shared.name, damaged)
-        if message.staged is None or claim is not None:
-            is_part = message.staged is not None
-            quarantined = batch.apply(
-                draft, content, complete, is_repair=is_repair, is_part=is_part, replaced=damaged
-            )
-            self._note_quarantined(shared.name, quarantined)
+        healer.replace(draft, link.name, shared.name, damaged)
+        quarantined = batch.apply(draft, content, complete, is_repair=is_repair, replaced=damaged)
+        self.note_quarantined(shared.name, quarantined)
         if complete is not None:
             claim = self._advance_full(draft, message, complete)
             shared.is_repairing = shared.is_repairing and claim is None
@@ -214,34 +207,41 @@ class Receiver:
         shared.their_whole = True
         shared.acks_due += not message.asked
 
-    def _stage(self, draft: Draft, link: Link, shared: Shared, message: Batch, *, is_last: bool) -> bool:
-        """Keep a part of a large batch on disk; with the last one, apply the others, which were checked as they came.
-
-        False if one of them touches a cell that was damaged since: then nothing was applied.
-        """
-        if message.full is not None or (message.staged != 0 and not shared.staged):
-            raise ProtocolError("staged: a part without those before it")
-        key = link.id.to_bytes(8, "big")
+    def _on_part(
+        self,
+        draft: Draft,
+        link: Link,
+        shared: Shared,
+        message: Batch,
+        content: batch.Content,
+        claim: Vector | None,
+    ) -> None:
+        """A part of a batch too large for one; with the claim comes the last one."""
+        journal, healer = self._engine.journal, self._engine.healer
         if message.staged == 0:
-            draft.unstage(key)
-            shared.staged = 0
-        if not is_last:
-            draft.stage(key + shared.staged.to_bytes(8, "big"), encode(message))
-            shared.staged += 1
-            return True
-        damaged = [at for raw in draft.staged(key) for at in _paths_of(raw) if draft.is_damaged(at)]
-        if damaged:
-            return self._engine.healer.can_replace(draft, link, shared, message, damaged)
-        for raw in draft.staged(key):
-            part = decode(raw)
-            assert isinstance(part, Batch), "what is staged was checked"
-            ids = replica_ids(link.peer, self._engine.identity.replica, part.replicas)
-            held = batch.unpack(part, ids)
-            self._note_quarantined(shared.name, batch.apply(draft, held, is_part=True))
-            draft.spill()
-        draft.unstage(key)
-        shared.staged = 0
-        return True
+            shared.is_journal = message.full is not None
+        if message.full is not None and not shared.is_journal:
+            raise ProtocolError("staged: cells in path order among rows")
+        if message.sliced and (len(content.cells) != 1 or claim is not None):
+            raise ProtocolError("sliced: not a part with one cell that goes on")
+        damaged = healer.touched(draft, content, message.full)
+        if damaged and not healer.can_replace(draft, link, shared, message, damaged):
+            return
+        shared.their_whole = True
+        if shared.is_journal:
+            if message.staged == 0:
+                self._begin_full(draft, link, shared, message)
+            journal.take(draft, link, shared, message, claim)
+            return
+        journal.stage(draft, link, shared, message)
+        if claim is not None:
+            quarantined = journal.apply(draft, link, shared)
+            if quarantined is None:
+                healer.go_deaf(link, shared, message)
+                return
+            self.note_quarantined(shared.name, quarantined)
+            draft.state.delivered.update(claim)
+        shared.acks_due += 1
 
     def _check_size(self, state: State, theirs: Vector) -> None:
         """Both vectors together must stay one that peers take."""
@@ -251,7 +251,7 @@ class Receiver:
         if len(mine) + len(others) > most and len({*mine, *others}) > most:
             raise ProtocolError(f"gained: more than {most} replicas with those known here")
 
-    def _note_quarantined(self, keyspace: str, cell_paths: list[bytes]) -> None:
+    def note_quarantined(self, keyspace: str, cell_paths: list[bytes]) -> None:
         for cell_path in cell_paths:
             self._engine.quarantined[keyspace] = self._engine.quarantined.get(keyspace, 0) + 1
             self._engine.alarm(
@@ -283,6 +283,8 @@ class Receiver:
     def _begin_full(self, draft: Draft, link: Link, shared: Shared, message: Batch) -> batch.Complete:
         full, state = message.full, draft.state
         assert full is not None and shared.theirs is not None
+        if state.is_applying:
+            raise ProtocolError("full: what came of another one is still being applied")
         if full.upto is not None and full.upto <= full.after:
             raise ProtocolError("full: a range that is empty")
         if link.peer > self._engine.identity.replica and self._is_sending_full(shared.name):
@@ -348,13 +350,6 @@ class Receiver:
             shared.snapshot = shared.snapshot or theirs.copy()
         if found is not None and draft.state.peers.get(link.peer) != found:
             draft.set_peer(link.peer, found.copy())
-
-
-def _paths_of(raw: bytes) -> list[bytes]:
-    """The paths of the cells in a part of a batch."""
-    part = decode(raw)
-    assert isinstance(part, Batch), "what is staged was checked"
-    return part.cells[::2]
 
 
 def _grow(theirs: Vector, gained: Vector) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from gossamer.crdt import Vector, vector
+from gossamer.crdt import Cell, Dot, Vector, vector
 
 from ..errors import Damaged
 from . import batch, limits
@@ -137,7 +137,7 @@ class Sender:
             after = b"" if shared.is_asked else shared.resume
             shared.has_answered = shared.has_answered or shared.is_asked
             shared.is_asked, shared.resume = False, b""
-            return Exchange(state.delivered, [], is_full=True, after=after)
+            return Exchange(state.delivered, [], is_full=True, after=after, is_resumed=bool(after))
         scope = [r for r in aged.minus(theirs).replicas() if r != me]
         if state.delivered.last(me) > theirs.last(me) or not theirs.covers(state.delivered.only(me)):
             scope.insert(0, me)
@@ -163,10 +163,12 @@ class Sender:
             shared.exchange = None  # rows that the peer needs were collected meanwhile
             self._wake(shared, 0.0)
             return None
-        if exchange.is_full:
-            gathering = batch.Gathering(view, theirs, size_max=None)
-            full = self._scan_cells(link, shared, gathering, view)
-            return self._message(link, shared, view, gathering, full)
+        if exchange.is_full and not exchange.is_staged:
+            found = self._next_of_full(link, shared, view)
+            if found is not None:
+                return found
+        if exchange.is_full and not exchange.is_in_rows:
+            return self._next_cells(link, shared, view)
         if not exchange.is_staged:
             gathering = batch.Gathering(view, theirs, size_max=limits.BATCH_BYTES_MAX)
             try:
@@ -179,11 +181,50 @@ class Sender:
         self._scan_staged(exchange, gathering, view)
         return self._message(link, shared, view, gathering, None)
 
+    def _next_of_full(self, link: Link, shared: Shared, view: View) -> Batch | None:
+        """Whole events, in path order; None where they are too large for a batch: the rest is staged then."""
+        exchange, theirs = shared.exchange, shared.theirs
+        assert exchange is not None and theirs is not None
+        start = exchange.after
+        gathering = batch.Gathering(view, theirs, size_max=limits.BATCH_BYTES_MAX)
+        try:
+            full = self._scan_cells(link, shared, gathering, view)
+        except batch.TooLargeError:
+            fits, exchange.after = exchange.after, start
+            if fits == start:
+                self._stage_cells(exchange, view)
+                return None
+            gathering = batch.Gathering(view, theirs, size_max=None)
+            full = self._scan_cells(link, shared, gathering, view, upto=fits)
+        return self._message(link, shared, view, gathering, full)
+
+    def _stage_cells(self, exchange: Exchange, view: View) -> None:
+        """Send the rest in parts; all of it, if what came before was sent from an earlier vector, which only the peer knows.
+
+        For what has changed since is sent as the rows beyond the vector, and all that there is is claimed.
+        """
+        exchange.is_staged, exchange.is_first = True, True
+        if exchange.is_resumed:
+            exchange.after, exchange.vector = b"", view.state.delivered
+
+    def _next_cells(self, link: Link, shared: Shared, view: View) -> Batch:
+        """A staged part of the cells in path order; after the last one follows what has changed, row by row."""
+        exchange, theirs = shared.exchange, shared.theirs
+        assert exchange is not None and theirs is not None
+        gathering = batch.Gathering(view, theirs, size_max=None, is_part=True)
+        full = self._scan_cells(link, shared, gathering, view)
+        message = self._message(link, shared, view, gathering, full)
+        if exchange.is_over:
+            exchange.is_in_rows = True
+            self._next_pass(exchange, view, exchange.vector)
+        return message
+
     def _next_pass(self, exchange: Exchange, view: View, base: Vector) -> None:
         """Scan from the beginning what there is beyond ``base``, of all replicas."""
         exchange.base, exchange.vector = base.copy(), view.state.delivered
         exchange.scope = view.state.delivered.minus(base).replicas()
         exchange.at, exchange.next_seq, exchange.is_over = 0, 1, False
+        exchange.next_path, exchange.sliced = b"", None
 
     def _scan_staged(self, exchange: Exchange, gathering: batch.Gathering, view: View) -> None:
         """Pass after pass over what the one before left, until one snapshot holds all that is left.
@@ -212,7 +253,18 @@ class Sender:
         exchange.is_first = False
         is_plain = gain == batch.only_own_event(gathering.content, self._engine.identity.replica)
         gained = True if is_plain else numbering.flat(gain)
-        message = Batch(0, shared.number, gained, claim, cells, numbering.table(), groups, full, staged)
+        message = Batch(
+            0,
+            shared.number,
+            gained,
+            claim,
+            cells,
+            numbering.table(),
+            groups,
+            full,
+            staged,
+            sliced=gathering.is_sliced,
+        )
         shared.unacked.append(gathering.content.size)
         return message
 
@@ -229,42 +281,90 @@ class Sender:
                         break
                     if not gathering.is_part and (replica, seq) in gathering.content.groups:
                         continue  # it came with a row before this one
-                    if seq != exchange.next_seq and gathering.content.size >= limits.BATCH_BYTES_TARGET:
-                        exchange.next_seq = seq
+                    is_new = seq != exchange.next_seq
+                    if not is_new and cell_path < exchange.next_path:
+                        continue
+                    if is_new and gathering.content.size >= limits.BATCH_BYTES_TARGET:
+                        exchange.next_seq, exchange.next_path = seq, b""
                         return
-                    exchange.next_seq = seq  # the rows of one event are not parted
-                    self._add_row(gathering, view, replica, seq, cell_path, grouped)
-            exchange.at, exchange.next_seq = exchange.at + 1, 1
+                    if is_new:
+                        exchange.next_seq, exchange.next_path = seq, b""
+                    # The rows of one event are not parted, but for a cell in slices.
+                    if not self._add_row(exchange, gathering, view, replica, seq, cell_path, grouped):
+                        exchange.next_path = cell_path
+                        return
+            exchange.at, exchange.next_seq, exchange.next_path = exchange.at + 1, 1, b""
         exchange.is_over = True
 
     def _add_row(
         self,
+        exchange: Exchange,
         gathering: batch.Gathering,
         view: View,
         replica: bytes,
         seq: int,
         cell_path: bytes,
         grouped: bool,
-    ) -> None:
+    ) -> bool:
+        """Add the cell of a row; whether the scan may go on to the next one."""
+        if exchange.large and exchange.large.get(cell_path, {}).get(replica, 0) >= seq:
+            return True  # each of those who wrote it has a row for it
         cell = view.cell(cell_path)
         last = cell.context().get(replica, 0)
         if grouped and last < seq and (replica, seq) not in view.state.horizon:
             raise Damaged(
                 f"event {replica.hex()}/{seq}: the index of changes names a cell that does not show it"
             )
-        if grouped or last == seq:  # or the row is stale, and a later one stands for it
-            gathering.add(cell_path, cell)
+        if not grouped and last != seq:
+            return True  # the row is stale, and a later one stands for it
+        return self._add(exchange, gathering, cell_path, cell, (replica, seq))
 
-    def _scan_cells(self, link: Link, shared: Shared, gathering: batch.Gathering, view: View) -> Full:
-        """Add all cells in path order, on from where the scan stands."""
+    def _add(
+        self, exchange: Exchange, gathering: batch.Gathering, cell_path: bytes, cell: Cell, why: Dot | None
+    ) -> bool:
+        """Add a cell, or the next slice of it to a part of its own; whether all of it is there.
+
+        ``why``: the row that it is sent for. For another row it is sent anew: it may have changed behind the slices.
+        """
+        if not gathering.is_part or batch.size_of(cell_path, cell) <= limits.SLICE_BYTES:
+            gathering.add(cell_path, cell)
+            return True
+        if cell_path in gathering.content.cells:
+            return True
+        if gathering.content.cells:
+            return False
+        if exchange.sliced != (cell_path, why):
+            exchange.sliced_upto, exchange.sliced_context = b"", cell.context()
+        after = exchange.sliced_upto
+        slice_, upto = batch.slice_of(cell, after, limits.SLICE_BYTES)
+        gathering.add(cell_path, slice_)
+        exchange.sliced, exchange.sliced_upto = ((cell_path, why), upto) if upto else (None, b"")
+        gathering.is_sliced = bool(upto)
+        is_known = (
+            not upto and cell.context() == exchange.sliced_context
+        )  # all of it as it was in one snapshot
+        if is_known and len(exchange.large) < limits.LARGE_CELLS_MAX:
+            exchange.large[cell_path] = exchange.sliced_context
+        return not gathering.is_sliced
+
+    def _scan_cells(
+        self,
+        link: Link,
+        shared: Shared,
+        gathering: batch.Gathering,
+        view: View,
+        upto: bytes | None = None,
+    ) -> Full:
+        """Add all cells in path order, on from where the scan stands, to ``upto`` if it is given."""
         exchange = shared.exchange
         assert exchange is not None
         after = exchange.after
         horizon = link.bases.pack(shared.name, view.state.horizon) if exchange.is_first else b""
         for cell_path, cell in view.cells(after + b"\x00" if after else b""):
-            gathering.add(cell_path, cell)
+            if not self._add(exchange, gathering, cell_path, cell, None):
+                return Full(after, cell_path if gathering.is_sliced else exchange.after, horizon)
             exchange.after = cell_path
-            if gathering.content.size >= limits.BATCH_BYTES_TARGET:
+            if gathering.content.size >= limits.BATCH_BYTES_TARGET or cell_path == upto:
                 return Full(after, cell_path, horizon)
         exchange.is_over = True
         return Full(after, None, horizon)

@@ -17,6 +17,14 @@ class Bootstrap(msgspec.Struct, frozen=True, array_like=True):
     """Every path up to this one is done."""
     is_first: bool
     """The keyspace held nothing but events of its own before: there is nothing to read yet."""
+    receiver: bytes = b""
+    """This node's replica id when the rest of it was staged: parts name it by a number."""
+    claim: bytes = b""
+    """What is delivered once all parts are applied."""
+    parts: int = 0
+    """How many are staged, all that there are; 0 while they are still coming, or none are."""
+    applied: int = 0
+    is_repair: bool = False
 
 
 class State:
@@ -52,7 +60,12 @@ class State:
     @property
     def is_whole(self) -> bool:
         """No bootstrap is unfinished: the vector says all that the cells show, and may be told to others."""
-        return not self.debt or self.delivered.covers(self.debt)
+        return (not self.debt or self.delivered.covers(self.debt)) and not self.is_applying
+
+    @property
+    def is_applying(self) -> bool:
+        """The rest of a full exchange is here, staged, and is being applied."""
+        return self.bootstrap is not None and self.bootstrap.parts > 0
 
     def adopt_debt(self) -> None:
         """Once whole, what the sender of a full exchange had collected is as good as collected here.

@@ -7,7 +7,7 @@ other log. What is kept in memory is a cache of the last commit.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import lmdb
 
 from gossamer.crdt import EMPTY, Cell, path
 
-from ..errors import Closed, Damaged, GossamerError, StoreError, StoreFailed
+from ..errors import Closed, Damaged, GossamerError, StoreError, StoreFailed, StoreFull
 from ..replication.state import State
 from . import environment, feed, feedpage, ledger, operations
 from .audit import Audit
@@ -53,6 +53,17 @@ class Store:
             self._node = self._env.open_db(_NODE, txn=txn)
             for name in self._names(txn):
                 self._tables[name] = Tables(self._env, name, txn, self._bounds)
+        with suppress(StoreFull):  # to drop something takes space, and a full disk is no reason not to open
+            self._drop_leftovers([tables for tables in self._tables.values() if tables.has_leftovers])
+
+    def _drop_leftovers(self, of: list[Tables]) -> None:
+        if not of:
+            return
+        with environment.translated(self._env), self._env.begin(write=True) as txn:
+            for tables in of:
+                txn.drop(tables.staged, delete=False)
+        for tables in of:
+            tables.has_leftovers = False
 
     def _names(self, txn: lmdb.Transaction[bytes]) -> list[str]:
         raw = txn.get(_NAMES, db=self._node)

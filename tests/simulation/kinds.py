@@ -15,6 +15,7 @@ from .expiring import ExpirySchedule
 from .feed import FeedSchedule
 from .heirs import HeirSchedule
 from .idempotent import Idempotent
+from .large import Large
 from .partial import PartialSchedule
 from .schedule import Schedule
 from .tokens import Tokens
@@ -31,4 +32,5 @@ KINDS: dict[str, type[Schedule]] = {
     "damage": Damage,
     "partial": PartialSchedule,
     "idempotent": Idempotent,
+    "large": Large,
 }

@@ -147,3 +147,44 @@ def test_a_keyspace_that_finds_no_space_can_be_made_later(tmp_path: Path) -> Non
     directory.store.host(f"keyspace{i}")
     assert f"keyspace{i}" in directory.store.keyspaces()
     directory.close()
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A tmpfs of 6 MiB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=6m", "none", str(place)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("no right to mount a small file system")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+def staged_in(replica: Replica) -> int:
+    with replica.store.snapshot() as views:
+        view = views(DEFAULT)
+        return int(view.txn.stat(view.tables.staged)["entries"])
+
+
+def test_parts_that_were_left_behind_are_no_reason_not_to_open_on_a_full_disk(disk: Path) -> None:
+    """To drop them takes pages. They are dropped once there is space: at the next opening, or with the next part."""
+    where = disk / "data"
+    with replica_in(where) as replica:
+        write(replica, op(KEPT, "set", 1))
+        for at_ in range(30):
+            with replica.store.transaction() as drafts:
+                drafts(DEFAULT).stage(b"\0" * 8 + at_.to_bytes(8, "big"), os.urandom(100_000))
+        assert staged_in(replica) == 30
+    ballast = disk / "ballast"
+    with ballast.open("wb", buffering=0) as handle, pytest.raises(OSError, match="No space left"):
+        while True:
+            handle.write(bytes(4096))
+    with replica_in(where) as replica:
+        assert replica.cell(DEFAULT, at(KEPT)).live
+    ballast.unlink()
+    with replica_in(where) as replica:
+        assert staged_in(replica) == 0
+        assert write(replica, op(KEPT, "set", 2))
