@@ -5,6 +5,7 @@ What may be compared? Only what ran in turns within one run, since a machine dri
 
 from __future__ import annotations
 
+import math
 import os
 import statistics
 import time
@@ -86,6 +87,16 @@ def rate(work: Callable[[int], object], count: int) -> float:
     began = time.perf_counter()
     work(count)
     return count / (time.perf_counter() - began)
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value that ``share`` of 1 of them do not exceed (the nearest rank: one value is enough).
+
+    Raises ValueError if there is none.
+    """
+    if not values:
+        raise ValueError("no value was taken")
+    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
 
 
 def fsync_floor(directory: Path, count: int = 50) -> Sample:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import statistics
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack
@@ -19,7 +18,7 @@ import lmdb
 import gossamer
 import redis_peer
 from gossamer.crdt import Cell, codec, path
-from measure import Figure, Sample, interleaved
+from measure import Figure, Sample, interleaved, percentile
 
 NAMES = 10_000
 VALUE = "v" * 64
@@ -109,20 +108,22 @@ async def _tasks(write: Callable[[str], Awaitable[object]], writers: int, second
 
 
 async def _many(node: gossamer.Node, seconds: float, lags: list[float]) -> float:
-    seen: list[float] = []
-    watch = asyncio.create_task(_lag(seen))
+    over = asyncio.Event()
+    watch = asyncio.create_task(_lag(over))
     written = await _tasks(_ours(node), WRITERS, seconds)
-    watch.cancel()
-    lags.append(statistics.quantiles(seen, n=100)[98] * 1000)
+    over.set()
+    lags.append(percentile(await watch, 0.99) * 1000)
     return written
 
 
-async def _lag(seen: list[float]) -> None:
-    """How much later than asked the loop comes back, again and again."""
-    while True:
+async def _lag(over: asyncio.Event) -> list[float]:
+    """How much later than asked the loop comes back, again and again until it is over; at least once."""
+    seen = []
+    while not seen or not over.is_set():
         asked = time.perf_counter()
         await asyncio.sleep(LAG_EVERY_S)
         seen.append(time.perf_counter() - asked - LAG_EVERY_S)
+    return seen
 
 
 def _stored(cell: Cell) -> bytes:
