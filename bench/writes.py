@@ -118,7 +118,7 @@ async def _many(node: gossamer.Node, seconds: float, lags: list[float]) -> float
 
 async def _lag(over: asyncio.Event) -> list[float]:
     """How much later than asked the loop comes back, again and again until it is over; at least once."""
-    seen = []
+    seen: list[float] = []
     while not seen or not over.is_set():
         asked = time.perf_counter()
         await asyncio.sleep(LAG_EVERY_S)

@@ -11,25 +11,22 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import partial
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from gossamer.crdt import Cell, Dot, Event, Vector, path, register_lww
+from gossamer.crdt import Cell, Dot, path
 
-from . import beaten, idempotent
-from .apply import expand
-from .backend import EXPECT, Op, make_op
+from . import beaten
+from .backend import Op
 from .changing import ChangeFailed
-from .errors import AnotherNode, Damaged, GossamerError, InsufficientRights, NotReady, ReadOnly, StoreError
+from .errors import GossamerError, InsufficientRights, NotReady, StoreError
 from .feed import upkeep
 from .feed.hub import Hub
 from .feed.upkeep import RETENTION, Retention
 from .hosting import Hosting
 from .knowledge import Knowledge
-from .limits import EXPLAIN_CELLS_MAX, LEDGER_STEP, OP_FOLD_LOOK, OP_FOLD_MAX, OP_WINDOW_S
-from .op_id import check_op_id
+from .limits import EXPLAIN_CELLS_MAX, OP_WINDOW_S
+from .own_events import OwnEvents
 from .remembered import Remembered
 from .replication import limits, registry
 from .replication.engine import Engine, Identity
@@ -40,7 +37,6 @@ from .scrub import Scrub
 from .store import Draft, Store
 from .store.feed import Place, Subscribed
 from .store.feedpage import Page, Scope
-from .sweep import Sweep
 from .turns import (
     KEPT,
     Acknowledge,
@@ -60,12 +56,10 @@ from .turns import (
     UseFeed,
     Write,
 )
+from .upkeep import Upkeep
 from .waiting import Wait
 
 log = logging.getLogger("gossamer")
-
-Awaited = tuple[frozenset[bytes], frozenset[bytes]] | None
-"""On whom collection depends: those who may return, and those who never will."""
 
 DEFAULT = "default"
 """The keyspace of a node's own handles."""
@@ -108,17 +102,14 @@ class Replica:
             self._host(name)
         self._scrub = Scrub(store, self.engine.healer)
         self._rights = Rights(self.engine, self._knows_members)
+        self._own = OwnEvents(self.engine, self.remembered, self._rights)
         self._settled: list[tuple[Write, Result]] = []
         self._system_seen: State | None = None
         self._unready: set[str] = set()
-        self._collecting: dict[str, bytes] = {}
-        self._collected: dict[str, tuple[Awaited, Vector]] = {}  # whom the last pass waited for; its reach
-        self._folding: dict[str, bytes] = {}
-        self._sweep = Sweep(store, self.engine)
-        self._upkeep_at = 0.0
-        self.wake_at = 0.0
         self.hub = Hub()
-        self._retention = retention
+        self._upkeep = Upkeep(
+            store, self.engine, self._own, self.remembered, self._scrub, self.hub, retention
+        )
         self._rung: dict[
             str, int
         ] = {}  # keyspace -> the next position of its feed when its followers were woken
@@ -160,17 +151,17 @@ class Replica:
         """Drop a keyspace, as soon as other hosts have all of it; at once with ``force``. `OnlyCopy` if there is none."""
         if self._hosting.leave(keyspace, force=force):
             self._drop(keyspace)
-        self._upkeep_at = self.wake_at = 0.0
+        self._upkeep.wake_at = self.wake_at = 0.0
 
     def stay(self, keyspace: str) -> str:
         """Give up dropping a keyspace; why it could not go, empty if it has gone."""
-        self._upkeep_at = self.wake_at = 0.0
+        self._upkeep.wake_at = self.wake_at = 0.0
         return self._hosting.stay(keyspace)
 
     def _drop(self, keyspace: str) -> None:
         self._hosting.drop(keyspace)
-        for kept in (self._collecting, self._collected, self._folding, self._rung):
-            kept.pop(keyspace, None)
+        self._upkeep.forget(keyspace)
+        self._rung.pop(keyspace, None)
         self._rights.forget(keyspace)
         self._refresh()
         self.hub.ring(keyspace)
@@ -249,24 +240,24 @@ class Replica:
         match one:
             case Write():
                 try:
-                    return self._write(drafts(one.keyspace), one, now)
+                    return self._own.write(drafts(one.keyspace), one, now)
                 except InsufficientRights as error:
                     return KEPT if self._rights.refused(one, now.mono) else error
                 except (TypeError, ValueError, GossamerError, KeyError) as error:
                     return error
             case Update():
                 try:
-                    return self._update(drafts(one.keyspace), one, now)
+                    return self._own.update(drafts(one.keyspace), one, now)
                 except (TypeError, ValueError, GossamerError, KeyError, ChangeFailed) as error:
                     return error
             case UseFeed() | Subscribe() | Acknowledge() | Unsubscribe():
                 try:
-                    return upkeep.take(drafts(one.keyspace), one, now.wall, self._retention)
+                    return upkeep.take(drafts(one.keyspace), one, now.wall, self._upkeep.retention)
                 except (ValueError, KeyError) as error:
                     return error
             case Settle():
                 try:
-                    return self._settle(drafts(one.keyspace), one, now)
+                    return self._own.settle(drafts(one.keyspace), one, now)
                 except (ValueError, GossamerError, KeyError) as error:
                     return error
             case Received():
@@ -276,7 +267,7 @@ class Replica:
             case Disconnected():
                 self.engine.disconnect(one.link)
             case Tick():
-                self._upkeep(drafts, now)
+                self._upkeep.step(drafts, now)
         return None
 
     def _move_rights(
@@ -288,10 +279,10 @@ class Replica:
             return where[0] in made and where[1] in made[where[0]].bounded
 
         def commit(draft: Draft, ops: Sequence[Op]) -> Dot | None:
-            return self._commit(draft, ops, now) if self.may_write(draft.tables.name) else None
+            return self._own.commit(draft, ops, now) if self.may_write(draft.tables.name) else None
 
         def write(draft: Draft, one: Write) -> Dot | None:
-            return self._write(draft, one, now)
+            return self._own.write(draft, one, now)
 
         settled = self._rights.settle(drafts, has_changed, write, now.mono)
         if self._knows_members():
@@ -303,77 +294,6 @@ class Replica:
     def _knows_members(self) -> bool:
         """Half a registry would make members of those that are none."""
         return self.store.state(SYSTEM).is_whole and not self.engine.registry.is_damaged
-
-    def _write(self, draft: Draft, one: Write, now: Instant) -> Dot | None:
-        if one.attempt is None:
-            return self._identified(draft, one, now)
-        known = self.remembered.attempted(draft, one.attempt)
-        if known is not None:
-            return known[0]
-        if one.attempt.node != self.replica:
-            raise AnotherNode(self.replica)
-        dot = self._identified(draft, one, now)
-        self.remembered.note_attempt(draft, one.attempt, dot)
-        return dot
-
-    def _identified(self, draft: Draft, one: Write, now: Instant) -> Dot | None:
-        """A write, unless its ``op_id`` says that it was made."""
-        if one.op_id is None:
-            return self._commit(draft, one.ops, now)
-        event = self._next_event(draft, now, one.ops)
-        changed, dot = idempotent.expand_once(
-            one.ops, one.op_id, draft.scan, draft.cell, event, draft.pending, self.remembered.window
-        )
-        self._stand(draft, event, changed)
-        return dot
-
-    def _update(self, draft: Draft, one: Update, now: Instant) -> Dot | None:
-        """A write that depends on a cell, unless its ``op_id`` says that it was made: then nothing is asked."""
-        if one.op_id is not None:
-            note = draft.cell(path.component("op_id", check_op_id(one.op_id)))
-            if idempotent.is_done(note, one.op_id, now.wall, self.remembered.window):
-                return idempotent.outcome(note)
-        ops = one.change(draft.cell(one.path))
-        return self._identified(draft, Write(one.keyspace, ops, op_id=one.op_id), now)
-
-    def _next_event(self, draft: Draft, now: Instant, ops: Sequence[Op] = ()) -> Event:
-        if not self.may_write(draft.tables.name):
-            raise ReadOnly(f"keyspace {draft.tables.name!r}: this node only reads it")
-        estate = self._rights.needed(ops, draft.tables.name, draft.state.delivered)
-        return Event(self.replica, draft.state.delivered.last(self.replica) + 1, now.wall, estate)
-
-    def _commit(self, draft: Draft, ops: Sequence[Op], now: Instant) -> Dot | None:
-        """One event of this node's own, over as many cells as it changes."""
-        event = self._next_event(draft, now, ops)
-        changed = expand(ops, draft.scan, draft.cell, event, draft.pending)
-        self._stand(draft, event, changed)
-        return (event.replica, event.seq) if changed else None
-
-    def _stand(self, draft: Draft, event: Event, changed: dict[bytes, Cell]) -> None:
-        """Let an event be: its cells, and its dot."""
-        if not changed:
-            return
-        dot = (event.replica, event.seq)
-        grouped = (dot,) if len(changed) > 1 else ()
-        for cell_path, cell in changed.items():
-            draft.put(cell_path, cell, grouped)
-        if grouped:
-            draft.add_group(dot, changed)
-        draft.state.delivered.add(*dot)
-
-    def _settle(self, draft: Draft, one: Settle, now: Instant) -> Dot | None:
-        """What is to become of a beaten value: the write and the note of it, together."""
-        record = draft.note(one.number)
-        if record is None or record.beaten.dot != one.dot:
-            raise ValueError(f"conflict {one.number}: this node has no note of it, or not any more")
-        if one.verb == "dismiss":
-            draft.settle_note(one.number, beaten.DISMISSED)
-            return None
-        value = register_lww.value_of(record.beaten.entry())
-        unless_moved = () if one.force else (make_op(record.path, EXPECT, (record.by.dot,)),)
-        dot = self._commit(draft, (*unless_moved, make_op(record.path, "set", (value,))), now)
-        draft.settle_note(one.number, beaten.REINSTATED)
-        return dot
 
     def _refresh(self) -> None:
         """What is kept in memory of the last commit."""
@@ -393,7 +313,7 @@ class Replica:
             if may_be_mended and not self.engine.registry.is_damaged:
                 self.engine.close_all("the registry can be read again: who may be linked is looked at anew")
             self.names = self._names()
-            self._upkeep_at = 0.0
+            self._upkeep.wake_at = 0.0
             self.wake_at = 0.0
         self._unready = {
             name
@@ -438,125 +358,6 @@ class Replica:
         self.engine.alarm(f"goes on as replica {replica.hex()}, no longer {me.replica.hex()}: {reason}")
         self.wake_at = 0.0
 
-    # Upkeep
-
-    def _upkeep(self, drafts: Callable[[str], Draft], now: Instant) -> None:
-        """Registration, votes and answers; a step of collection, and one of sweeping."""
-        states = {name: self.store.state(name) for name in self.store.keyspaces()}
-        applying = [name for name in states if states[name].is_applying]
-        for name in applying:
-            self.engine.journal.go_on(drafts(name), name)
-        for name in self._scrub.settle(drafts):
-            self._collected.pop(name, None)  # rows of damaged cells were left alone: another pass
-            self._collecting.pop(name, None)
-        ops = self.engine.duties.due(states, now.mono)
-        if ops:
-            with suppress(Damaged):  # tried again once it is mended
-                self._commit(drafts(SYSTEM), ops, now)
-        for name in states if states[SYSTEM].is_whole else ():
-            self._collect(drafts, name, now)
-            self._fold(drafts, name, now)
-            self._sweep_remembered(drafts, name, now)
-        self.remembered.turn(drafts, states, now.mono)
-        for name in states:
-            self._forget_sealed(drafts, name)
-        is_trimming = self._tend_feeds(drafts, now.wall)
-        for name, op in self._sweep.due(now):
-            self._remove_expired(drafts(name), op, now)
-        old_notes = [name for name in states if self._trim_notes(drafts, name)]
-        is_busy = (
-            applying
-            or self._collecting
-            or self._folding
-            or is_trimming
-            or old_notes
-            or self._sweep.is_under_way
-        )
-        self._upkeep_at = now.mono + (0.0 if is_busy else min(limits.COLLECT_EVERY_S, limits.SWEEP_EVERY_S))
-
-    def _tend_feeds(self, drafts: Callable[[str], Draft], wall: int) -> bool:
-        """Retention; whether there is more to remove at once."""
-        followed = set(self.hub.followed())
-        more = [
-            upkeep.tend(self.store.feed(name), name in followed, partial(drafts, name), wall, self._retention)
-            for name in self.store.keyspaces()
-        ]
-        return any(more)
-
-    def _remove_expired(self, draft: Draft, op: Op, now: Instant) -> None:
-        if draft.state.is_whole:  # else a renewal may be here that the vector does not say
-            with suppress(Damaged):  # it stays as it is, until it is replaced
-                self._commit(draft, [op], now)
-
-    def _forget_sealed(self, drafts: Callable[[str], Draft], name: str) -> None:
-        """What is kept of ids that are over: nothing of what they had, and once for all what there was of them."""
-        reg, state = self.engine.registry, self.store.state(name)
-        for replica in reg.sealed.intersection(state.peers):
-            drafts(name).set_peer(replica, None)
-        base = reg.base.of(name)
-        if base != state.base and drafts(name).state.delivered.covers(base):
-            drafts(name).rebase(base)
-
-    def _trim_notes(self, drafts: Callable[[str], Draft], name: str) -> bool:
-        """A step of forgetting beaten values of long ago; whether there may be more."""
-        return self.store.tally(name).notes > 0 and drafts(name).trim_notes(LEDGER_STEP)
-
-    def _collect(self, drafts: Callable[[str], Draft], name: str, now: Instant) -> None:
-        state = self.store.state(name)
-        waits_for = (self.engine.duties.may_return(), frozenset(self.engine.registry.sealed))
-        if name not in self._collecting:
-            stable = self.engine.duties.collectable(state, name)
-            waited_for, reach = self._collected.get(name, (None, Vector()))
-            if waited_for == waits_for and reach.covers(stable):
-                return  # not by the horizon: it may have come from a peer, or a pass may not have ended
-            self._collected[name] = waits_for, stable
-            self._folding[name] = b""
-        draft = drafts(name)
-        where, silent = self.engine.duties.collect(draft, name, self._collecting.get(name, b""))
-        waited_for, reach = self._collected[
-            name
-        ]  # less may be stable than when the pass began: a joiner counts
-        self._collected[name] = waited_for, reach.intersect(self.engine.duties.collectable(draft.state, name))
-        for cell_path in dict.fromkeys(silent):  # all of them could just be read
-            self._commit(drafts(name), [Op(cell_path, "remove", (), ())], now)
-        if where is None:
-            self._collecting.pop(name, None)
-        else:
-            self._collecting[name] = where
-
-    def _fold(self, drafts: Callable[[str], Draft], name: str, now: Instant) -> None:
-        """Add to counters what every member knows to be pending, where that falls to this node."""
-        if name not in self._folding or not self.store.has_operations(name):
-            self._folding.pop(name, None)
-            return
-        draft = drafts(name)
-        where, found = self.engine.duties.foldable(draft, name, self._folding[name], OP_FOLD_LOOK)
-        for counter, group in groupby(found, path.counter_of):
-            pending = list(group)
-            for at in range(0, len(pending), OP_FOLD_MAX):
-                self._fold_some(draft, counter, pending[at : at + OP_FOLD_MAX], now)
-        if where is None:
-            del self._folding[name]
-        else:
-            self._folding[name] = where
-
-    def _fold_some(self, draft: Draft, counter: bytes, pending: list[bytes], now: Instant) -> None:
-        event = self._next_event(draft, now)
-        with suppress(Damaged):  # they stay pending until the counter's cell is replaced
-            self._stand(draft, event, idempotent.fold(counter, pending, draft.cell, event))
-
-    def _sweep_remembered(self, drafts: Callable[[str], Draft], name: str, now: Instant) -> None:
-        """Remove notes of ``op_id``s whose window is over, by an event, where that falls to this node."""
-        if not self.store.has_due(name, now.wall):
-            return
-        draft = drafts(name)
-        gone = self.remembered.over(draft, now.wall, lambda at: self.engine.duties.may_sweep(draft, name, at))
-        if not gone:
-            return
-        event = self._next_event(draft, now)
-        removals = [Op(cell_path, "remove", (), ()) for cell_path in gone]
-        self._stand(draft, event, expand(removals, draft.scan, draft.cell, event))
-
     # Sending
 
     def outbox(self, now: Instant) -> list[Effect]:
@@ -566,7 +367,7 @@ class Replica:
             effects = self.engine.outbox(views, self.store.keyspaces(), now.mono)
         self._scrub.step(now.mono)
         self.wake_at = min(
-            self.engine.wake_at, self._upkeep_at, self._rights.wake_at(), self._scrub.wake_at()
+            self.engine.wake_at, self._upkeep.wake_at, self._rights.wake_at(), self._scrub.wake_at()
         )
         if self.engine.receiver.has_late_shares:
             self.wake_at = 0.0

@@ -17,7 +17,7 @@ from ..errors import DirectoryUnusable
 from ..replication.state import State
 from ..store import environment, pages
 from ..store.directory import Condition, inspect
-from ..store.keyspace import read_state
+from ..store.tables import read_state
 
 STORE, NODE = "store", b"node"
 _DUPLICATES = ("changes", "groups", "expiries")

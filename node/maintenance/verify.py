@@ -19,8 +19,8 @@ from gossamer.crdt import Cell, MalformedError, check_cell, expiry, path
 from ..errors import Damaged, DirectoryInUse, DirectoryUnusable
 from ..replication.state import State
 from ..store import environment, index, operations, record
-from ..store.keyspace import read_state
 from ..store.lock import is_open_here
+from ..store.tables import read_state
 from . import snapshot
 from .backup import MANIFEST, check
 

@@ -16,7 +16,7 @@ from ..errors import Damaged
 from . import index, record
 
 if TYPE_CHECKING:
-    from .keyspace import View
+    from .view import View
 
 UNINDEXED_MAX = 1000
 """Cells with a wrong index that are remembered in one pass; the next one finds the rest."""

@@ -21,7 +21,7 @@ from . import feed
 from .feed import FeedState, Logged, Subscribed
 
 if TYPE_CHECKING:
-    from .keyspace import Tables
+    from .tables import Tables
 
 
 class FeedDraft:

@@ -20,7 +20,7 @@ from . import feed
 from .feed import AT_END, FeedState, Place
 
 if TYPE_CHECKING:
-    from .keyspace import View
+    from .view import View
 
 
 class Scope(Protocol):

@@ -19,8 +19,10 @@ from ..errors import Closed, Damaged, GossamerError, StoreError, StoreFailed, St
 from ..replication.state import State
 from . import environment, feed, feedpage, ledger, operations
 from .audit import Audit
+from .draft import Draft
 from .feed import FeedState, Place, Subscribed
-from .keyspace import Draft, Tables, View
+from .tables import Tables
+from .view import View
 
 _NODE, _NAMES, _DROPPED = b"node", b"keyspaces", b"dropped:"
 

@@ -37,7 +37,7 @@ def page(replica: Replica, place: Place) -> tuple[list[Item], Place]:
 
 def tick(replica: Replica, seconds: float) -> None:
     """Upkeep, so long after `NOW`."""
-    replica._upkeep_at = 0.0
+    replica._upkeep.wake_at = 0.0
     replica.turn([Tick()], Instant(NOW.wall + int(seconds * 1e6), NOW.mono + seconds))
 
 
@@ -127,7 +127,7 @@ def test_collection_is_no_change(tmp_path: Path) -> None:
 )
 def test_the_oldest_go_first(tmp_path: Path, retention: Retention) -> None:
     with replica_in(tmp_path) as replica:
-        replica._retention = retention
+        replica._upkeep.retention = retention
         place = follow(replica)
         bell = ThreadBell()
         replica.hub.add(DEFAULT, bell)  # somebody follows it
@@ -150,19 +150,19 @@ def test_they_go_in_small_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         follow(replica)
         for _ in range(10):
             write(replica, op("counter:c", "add", 1))
-        replica._retention = Retention(changes_max=1)
+        replica._upkeep.retention = Retention(changes_max=1)
         tick(replica, 1)
         assert replica.store.feed(DEFAULT).first == 6
-        assert replica._upkeep_at <= 1, "the next step comes at once"
+        assert replica._upkeep.wake_at <= 1, "the next step comes at once"
         tick(replica, 1)
         tick(replica, 1)
         assert replica.store.feed(DEFAULT).first == 11
-        assert replica._upkeep_at > 1
+        assert replica._upkeep.wake_at > 1
 
 
 def test_it_ends_when_nobody_has_followed_for_long(tmp_path: Path) -> None:
     with replica_in(tmp_path) as replica:
-        replica._retention = Retention(age_s=50)
+        replica._upkeep.retention = Retention(age_s=50)
         place = follow(replica)
         write(replica, op("counter:c", "add", 1))
         tick(replica, 40)
@@ -184,7 +184,7 @@ def test_it_ends_when_nobody_has_followed_for_long(tmp_path: Path) -> None:
 
 def test_a_subscription_alone_does_not_keep_it_on_for_ever(tmp_path: Path) -> None:
     with replica_in(tmp_path) as replica:
-        replica._retention = Retention(age_s=50)
+        replica._upkeep.retention = Retention(age_s=50)
         replica.turn([Subscribe(DEFAULT, "s", "", b"", True, False)], NOW)
         tick(replica, 60)
         assert not replica.store.feed(DEFAULT).is_on

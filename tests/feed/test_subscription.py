@@ -193,7 +193,7 @@ def test_one_whose_place_is_gone_is_told_and_may_begin_again(tmp_path: Path) -> 
 
 def trim(node: Node, first: int) -> None:
     core: Any = node.backend.core
-    core._upkeep_at = core.wake_at = 0.0
+    core._upkeep.wake_at = core.wake_at = 0.0
     while core.store.feed("default").first < first:
         node.status()  # the writer goes round
 

@@ -172,7 +172,7 @@ def test_one_who_falls_behind_what_is_kept_is_told(tmp_path: Path) -> None:
         for _ in range(5):
             node.counter("c").add(1)
         core: Any = node.backend.core
-        core._upkeep_at = core.wake_at = 0.0
+        core._upkeep.wake_at = core.wake_at = 0.0
         while core.store.feed("default").first < 5:
             node.status()  # the writer goes round
         with pytest.raises(CursorExpired):

@@ -14,6 +14,7 @@ from typing import Any
 from gossamer.backend import CLEAR, Op, make_op
 from gossamer.crdt import EMPTY, Cell, Dot, Vector, counter_bounded, path
 from gossamer.errors import InsufficientRights
+from gossamer.own_events import OwnEvents
 from gossamer.replica import Replica
 from gossamer.replication import limits
 from gossamer.simulation import SimulatedNode
@@ -92,33 +93,33 @@ class Bounded(HeirSchedule):
         self.check_heirs(node)
 
     def run(self) -> Outcome:
-        honest = Replica._commit
+        honest = OwnEvents.commit
         kept = {name: getattr(limits, name) for name in DRAWN}
 
-        def commit(core: Replica, draft: Draft, ops: Sequence[Op], now: Instant) -> Dot | None:
+        def commit(own: OwnEvents, draft: Draft, ops: Sequence[Op], now: Instant) -> Dot | None:
             before = draft.state.delivered.copy()
-            dot = honest(core, draft, ops, now)
+            dot = honest(own, draft, ops, now)
             if dot is not None and draft.tables.name == KEYSPACE:
-                self.record(core, draft, dot, ops, before, now)
+                self.record(own, draft, dot, ops, before, now)
             return dot
 
         try:
-            Replica._commit = commit  # type: ignore[assignment, method-assign]  # until the end of this run
+            OwnEvents.commit = commit  # type: ignore[assignment, method-assign]  # until the end of this run
             for name, choices in DRAWN.items():
                 setattr(limits, name, self.rng.choice(choices))
             return super().run()
         finally:
-            Replica._commit = honest  # type: ignore[method-assign]
+            OwnEvents.commit = honest  # type: ignore[method-assign]
             for name, number in kept.items():
                 setattr(limits, name, number)
 
     # What happened
 
     def record(
-        self, core: Replica, draft: Draft, dot: Dot, ops: Sequence[Op], before: Vector, now: Instant
+        self, own: OwnEvents, draft: Draft, dot: Dot, ops: Sequence[Op], before: Vector, now: Instant
     ) -> None:
         """An event was made; judged by what its node had."""
-        estate = core._rights.estate(KEYSPACE, core.replica, before)
+        estate = own._rights.estate(KEYSPACE, dot[0], before)
         writes: dict[bytes, tuple[str, Any]] = {}
         for op in ops:
             kind = path.kind_of(op.path)
@@ -133,9 +134,9 @@ class Bounded(HeirSchedule):
                 continue
             done: tuple[Moves, ...] = writes.get(op.path, (MOVES, ()))[1]
             if op.method != "mint":
-                own = [Did(dot, MOVES, done, 0, {})]
-                held = rights([*self.oracle.visible(op.path, before), *own], estate)
-                assert op.args[-1] <= held, f"{core.engine.identity.name} had rights to {held}: {op}"
+                so_far = Did(dot, MOVES, done, 0, {})
+                held = rights([*self.oracle.visible(op.path, before), so_far], estate)
+                assert op.args[-1] <= held, f"{own._engine.identity.name} had rights to {held}: {op}"
             writes[op.path] = MOVES, (*done, (op.method, op.args))
         self.oracle.record(dot, writes, before, now.wall)
 

@@ -176,7 +176,7 @@ class FeedSchedule(Schedule):
 
     def check(self, node: SimulatedNode) -> None:
         self._check(node)
-        node.core._retention = self.retention
+        node.core._upkeep.retention = self.retention
         if not self._is_ready(node):
             return
         follower = self.eager.get(node.name)

@@ -18,12 +18,12 @@ from gossamer.backend import CANCEL, Op, make_op
 from gossamer.crdt import Cell, Dot, Entry, Vector, operation, path
 from gossamer.handles import Keyspace, ranges
 from gossamer.limits import OP_WINDOW_S
-from gossamer.replica import Replica
 from gossamer.replication import duties, registry, stability
 from gossamer.replication.registry import SYSTEM, Registry
 from gossamer.replication.seals import Answer, Seal, Settlement
 from gossamer.replication.state import State
 from gossamer.simulation import Cluster, SimulatedNode
+from gossamer.upkeep import Upkeep
 
 from .damage import HEALED_S, damaged_in, flip
 
@@ -88,9 +88,9 @@ def fold_what_is_not_stable(patch: pytest.MonkeyPatch) -> None:
         self._folding[name] = b""  # though nothing became stable
         fold(self, drafts, name, now)
 
-    fold = Replica._fold
+    fold = Upkeep._fold
     patch.setattr(stability, "foldable", mutant)
-    patch.setattr(Replica, "_fold", always)
+    patch.setattr(Upkeep, "_fold", always)
 
 
 def everybody_folds(patch: pytest.MonkeyPatch) -> None:

@@ -256,7 +256,7 @@ def _crash_in_a_turn(run: Script, node: Any) -> None:
     op = make_op(path.of_text("register:r"), "set", ("before",))
     with pytest.raises(Crash), core._drafts(now) as (drafts, _):
         draft = drafts("default")
-        core._commit(draft, [op], now)
+        core._own.commit(draft, [op], now)
         if _sends_early:
             draft.flush()
             names = core.store.keyspaces()

@@ -1,313 +1,32 @@
-"""One keyspace on disk: cells, changes, groups and state, seen from one LMDB transaction.
+"""A keyspace inside the writer's transaction: reads that see the writes before them, and the writes.
 
-The question this answers: *what did this node hold at that commit?* `View` reads; `Draft` also writes. A draft
-keeps what it changed in memory until `flush`, sorted, so that a group commit is a few ordered passes over the
-tree and a write that turns out to be wrong has touched nothing.
+The question this answers: *what does a turn change on disk?* A draft keeps what it changed in memory until `flush`,
+sorted, so that a group commit is a few ordered passes over the tree and a write that turns out to be wrong has
+touched nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
 import lmdb
 import msgspec
 
-from gossamer.crdt import EMPTY, Cell, Dot, MalformedError, Vector, codec, expiry, path, vector
+from gossamer.crdt import EMPTY, Cell, Dot, Vector, codec, expiry, path, vector
 from gossamer.crdt.tally import Tally
 
 from .. import beaten
 from ..errors import Damaged
 from ..replication import bases
-from ..replication.state import Bootstrap, State
-from . import feed, index, ledger, operations, record
+from . import index, ledger, operations, record
 from .audit import Audit, false_groups, missing_rows
 from .feedlog import FeedDraft
+from .tables import BASE, PEER, STATE, Tables
+from .view import View
 
-_STATE, _PEER, _BASE = b"state", b"peer:", b"base"
-_EMPTY = vector.encode(Vector())
 _BOUNDED = path.CELLS["bounded_counter"]  # most paths do not even have its code in them
-
-
-class Tables:
-    """The LMDB databases of one keyspace, and its state as of the last commit."""
-
-    def __init__(
-        self, env: lmdb.Environment, name: str, txn: lmdb.Transaction[bytes], bounds: ledger.Bounds
-    ) -> None:
-        self.name = name
-        self.cells = env.open_db(f"{name}/cells".encode(), txn=txn)
-        self.changes = env.open_db(f"{name}/changes".encode(), txn=txn, dupsort=True)
-        self.groups = env.open_db(f"{name}/groups".encode(), txn=txn, dupsort=True)
-        self.expiries = env.open_db(f"{name}/expiries".encode(), txn=txn, dupsort=True)
-        self.meta = env.open_db(f"{name}/meta".encode(), txn=txn)
-        self.staged = env.open_db(f"{name}/staged".encode(), txn=txn)
-        self.feed_log = env.open_db(f"{name}/feed".encode(), txn=txn)
-        self.operations = env.open_db(f"{name}/operations".encode(), txn=txn)
-        self.has_operations = operations.counts(txn, self.operations) != operations.Counts()
-        """Whether there may be a tally. True before the first commit that makes it so, hence no reader misses one; where
-        no ``op_id`` is used, reads cost what they did without (2.5 us; else 0.5 more, and a counter's 1.5)."""
-        self.state = read_state(txn, self.meta)
-        self.has_leftovers = not self.state.is_applying and txn.stat(self.staged)["entries"] > 0
-        """Parts of a batch are staged that no link will complete any more."""
-        self.feed = feed.load_state(txn, self.meta)
-        self.ledger = env.open_db(f"{name}/ledger".encode(), txn=txn)
-        self.tally = ledger.load(txn, self.ledger)
-        self.bounds = bounds
-        self.audit = Audit()
-        self.damaged: set[bytes] = set()
-        """Paths at which the bytes on disk were found not to be what was written; any thread adds to it."""
-
-    @property
-    def keeps_notes(self) -> bool:
-        """Whether beaten values are noted: not the registry's."""
-        return self.bounds.records > 0 and not self.name.startswith("$")
-
-    def unpack(self, cell_path: bytes, stored: bytes) -> Cell:
-        """The cell of stored bytes. `Damaged`, and noted, if they are not what was written."""
-        try:
-            return record.unpack(cell_path, stored)
-        except Damaged:
-            self.damaged.add(cell_path)
-            raise
-
-    def databases(self) -> list[Any]:
-        """All of them."""
-        return [found for found in vars(self).values() if isinstance(found, lmdb._Database)]
-
-
-def read_state(txn: lmdb.Transaction[bytes], meta: Any) -> State:
-    """The state in a keyspace's database ``meta``. `ValueError` or `TypeError` if it is not what was written.
-
-    What a peer had, if it is damaged, is not known any more, and will be told again.
-    """
-    state = State()
-    raw = txn.get(_STATE, db=meta)
-    if raw is not None:
-        delivered, digest, horizon, debt, bootstrap = msgspec.msgpack.decode(record.opened(raw))
-        state.base = vector.decode(record.opened(txn.get(_BASE, db=meta) or _EMPTY))
-        state.delivered, state.digest = _read(delivered, state.base), int.from_bytes(digest, "big")
-        state.is_counted = bool(digest)
-        state.horizon, state.debt = _read(horizon, state.base), _read(debt, state.base)
-        state.bootstrap = msgspec.convert(bootstrap, Bootstrap | None)
-    for key, value in txn.cursor(db=meta):
-        if key.startswith(_PEER):
-            with suppress(MalformedError):
-                state.peers[key[len(_PEER) :]] = bases.unpack(record.opened(value), state.base)
-    return state
-
-
-def _read(stored: Any, base: Vector) -> Vector:
-    """A vector of the state: a list, or bytes if it stands on the base."""
-    return bases.unpack(stored, base) if isinstance(stored, bytes) else Vector.of_flat(stored)
-
-
-def _stored(of: Vector, base: Vector) -> Any:
-    return bases.pack(of, base) if base and of.covers(base) else of.flat()
-
-
-class View:
-    """A keyspace as of one transaction. Cells are copied out; nothing keeps the transaction's pages."""
-
-    def __init__(self, tables: Tables, txn: lmdb.Transaction[bytes], state: State) -> None:
-        self.tables, self.txn, self.state = tables, txn, state
-
-    def cell(self, cell_path: bytes) -> Cell:
-        """The cell at a path, the empty cell if there is none. `Damaged` if its checksum is wrong."""
-        stored = self.txn.get(cell_path, db=self.tables.cells)
-        return EMPTY if stored is None else self.tables.unpack(cell_path, stored)
-
-    def cells(self, start: bytes, end: bytes | None = None) -> Iterator[tuple[bytes, Cell]]:
-        """The stored cells with ``start <= path < end``, in path order."""
-        for cell_path, stored in self.stored(start, end):
-            yield cell_path, self.tables.unpack(cell_path, stored)
-
-    def readable(self, start: bytes, end: bytes | None = None) -> Iterator[tuple[bytes, Cell]]:
-        """As `cells`, without those that are damaged."""
-        for cell_path, stored in self.stored(start, end):
-            with suppress(Damaged):
-                yield cell_path, self.tables.unpack(cell_path, stored)
-
-    def stored(self, start: bytes, end: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
-        """The bytes of those cells as they lie on disk, damaged or not."""
-        cursor = self.txn.cursor(db=self.tables.cells)
-        found = cursor.set_range(start) if start else cursor.first()
-        while found:
-            cell_path = cursor.key()
-            if end is not None and cell_path >= end:
-                return
-            yield cell_path, cursor.value()
-            found = cursor.next()
-
-    def damaged(self) -> list[bytes]:
-        """The paths of cells that were found damaged and still are, sorted."""
-        for cell_path in self.tables.damaged.copy():
-            if not self.is_damaged(cell_path):
-                self.tables.damaged.discard(cell_path)
-        return sorted(self.tables.damaged.copy())
-
-    def is_damaged(self, cell_path: bytes) -> bool:
-        """Whether there are bytes at a path which are not what was written."""
-        stored = self.txn.get(cell_path, db=self.tables.cells)
-        if stored is None:
-            return False
-        try:
-            self.tables.unpack(cell_path, stored)
-        except Damaged:
-            return True
-        return False
-
-    def damaged_in(self, after: bytes, upto: bytes | None) -> Iterator[bytes]:
-        """The paths of damaged cells with ``after < path <= upto``."""
-        end = None if upto is None else upto + b"\x00"
-        for cell_path, _ in self.stored(after + b"\x00" if after else b"", end):
-            if self.is_damaged(cell_path):
-                yield cell_path
-
-    def visible(self, start: bytes, end: bytes | None) -> Iterator[tuple[bytes, Cell]]:
-        """As `cells`, for writers: without those that the node keeps for writes with an ``op_id``, which it skips."""
-        for cell_path, is_stored in self._visible(start, end):
-            if is_stored:
-                yield cell_path, self.cell(cell_path)
-
-    def as_read(self, start: bytes, end: bytes | None) -> Iterator[tuple[bytes, Cell]]:
-        """As `visible`, for readers: what its operations add is in the cell of a counter."""
-        for cell_path, _ in self._visible(start, end):
-            yield cell_path, self.read(cell_path)
-
-    def shown_paths(self, start: bytes, end: bytes | None) -> Iterator[bytes]:
-        """The paths that `as_read` looks at."""
-        return (cell_path for cell_path, _ in self._visible(start, end))
-
-    def _visible(self, start: bytes, end: bytes | None) -> Iterator[tuple[bytes, bool]]:
-        """Paths, and whether a cell is stored there: a counter may have operations and nothing of its own."""
-        cursor = self.txn.cursor(db=self.tables.cells)
-        found = cursor.set_range(start) if start else cursor.first()
-        last = b""
-        while found:
-            cell_path = cursor.key()
-            if end is not None and cell_path >= end:
-                return
-            if not path.is_operation(cell_path):
-                yield cell_path, True
-                last = cell_path
-                found = cursor.next()
-            elif path.kind_of(cell_path) == "op":
-                counter = path.counter_of(cell_path)
-                if counter != last and counter >= start:
-                    yield counter, False
-                found = cursor.set_range(path.prefix_end(path.operations_of(counter)))
-            else:
-                found = cursor.set_range(path.prefix_end(cell_path[:1]))
-
-    def read(self, cell_path: bytes) -> Cell:
-        """The cell at a path as a reader gets it: that of a counter with what its operations add."""
-        cell = self.cell(cell_path)
-        if not self.tables.has_operations or path.kind_of(cell_path) != "counter":
-            return cell
-        found = operations.read_tally(self.txn, self.tables.operations, cell_path)
-        return cell if found is None else found.over(cell)
-
-    def pending(self, prefix: bytes) -> list[tuple[bytes, Cell]]:
-        """The operations at or under a path that are only pending."""
-        found = operations.pending(self.txn, self.tables.operations, prefix)
-        return [(cell_path, self.cell(cell_path)) for cell_path in found]
-
-    def pending_after(self, after: bytes) -> Iterator[bytes]:
-        """The paths past ``after`` of operations that are only pending."""
-        return operations.pending_after(self.txn, self.tables.operations, after)
-
-    def operation_counts(self) -> operations.Counts:
-        """How many cells it keeps for writes with an ``op_id``."""
-        return operations.counts(self.txn, self.tables.operations)
-
-    def due(self, now: int) -> Iterator[tuple[int, bytes]]:
-        """Cells of such writes whose window is over: when it was, and the path."""
-        return operations.due(self.txn, self.tables.operations, now)
-
-    def rows(self, replica: bytes, start: int) -> Iterator[tuple[int, bool, bytes]]:
-        """``(seq, grouped, path)`` of the rows of ``replica`` from seq ``start`` on, in order of seq."""
-        cursor = self.txn.cursor(db=self.tables.changes)
-        found = cursor.set_range(index.key(replica, start))
-        while found:
-            key, value = cursor.item()
-            if key[:8] != replica:
-                return
-            yield int.from_bytes(key[8:], "big"), value[:1] == index.GROUPED, value[1:]
-            found = cursor.next()
-
-    def first_row(self, key: bytes) -> Dot | None:
-        """The first event with a row at or above a key of the index, of whatever replica."""
-        cursor = self.txn.cursor(db=self.tables.changes)
-        return index.dot(cursor.key()) if cursor.set_range(key) else None
-
-    def event_rows(self, dot: Dot) -> list[tuple[bool, bytes]]:
-        """``(grouped, path)`` of an event's rows, sorted."""
-        cursor = self.txn.cursor(db=self.tables.changes)
-        if not cursor.set_key(index.key(*dot)):
-            return []
-        return [(value[:1] == index.GROUPED, value[1:]) for value in cursor.iternext_dup()]
-
-    def has_row(
-        self, dot: Dot, cell_path: bytes, flags: Sequence[bytes] = (index.SINGLE, index.GROUPED)
-    ) -> bool:
-        """Whether the index says that an event touched a cell."""
-        cursor, key = self.txn.cursor(db=self.tables.changes), index.key(*dot)
-        return any(cursor.set_key_dup(key, flag + cell_path) for flag in flags)
-
-    def is_collected(self, replica: bytes, seq: int) -> bool:
-        """Whether an event may be without rows here."""
-        return seq <= self.state.horizon.last(replica) or self.state.debt.has(replica, seq)
-
-    def event_paths(self, dot: Dot) -> list[bytes]:
-        """The paths of an event over several cells, sorted."""
-        return [cell_path for grouped, cell_path in self.event_rows(dot) if grouped]
-
-    def groups(self, cell_path: bytes) -> list[Dot]:
-        """The events over several cells, not yet collected, that touched ``cell_path``."""
-        cursor = self.txn.cursor(db=self.tables.groups)
-        if not cursor.set_key(cell_path):
-            return []
-        return [index.dot(value) for value in cursor.iternext_dup()]
-
-    def expiries(self, start: bytes, path_after: bytes = b"") -> Iterator[tuple[bytes, int, bytes]]:
-        """``(replica, expires_at, path)`` of the entries that expire, in order, from a key of the index on.
-
-        ``path_after``: at that very key, only paths after this one.
-        """
-        cursor = self.txn.cursor(db=self.tables.expiries)
-        found = cursor.set_range(start)
-        while found:
-            key, cell_path = cursor.item()
-            if key > start or cell_path > path_after:
-                replica, expires_at = index.dot(key)
-                yield replica, expires_at, cell_path
-            found = cursor.next()
-
-    def expiry_count(self) -> int:
-        """Live entries that expire."""
-        return int(self.txn.stat(db=self.tables.expiries)["entries"])
-
-    def note(self, number: int) -> beaten.Record | None:
-        """The note of a beaten value."""
-        return ledger.get(self.txn, self.tables.ledger, number)
-
-    def notes(self, below: int | None = None) -> Iterator[ledger.Numbered]:
-        """The notes of beaten values, the newest first."""
-        return ledger.newest(self.txn, self.tables.ledger, below)
-
-    def notes_above(self, number: int) -> Iterator[ledger.Numbered]:
-        """The notes of beaten values above a number, the oldest first."""
-        return ledger.above(self.txn, self.tables.ledger, number)
-
-    def count(self) -> int:
-        """Stored cells, empty ones included."""
-        return int(self.txn.stat(db=self.tables.cells)["entries"])
-
-    def row_count(self) -> int:
-        """Rows in *changes*."""
-        return int(self.txn.stat(db=self.tables.changes)["entries"])
 
 
 class Draft(View):
@@ -561,7 +280,7 @@ class Draft(View):
         """Store the vectors as what they have beyond ``base``, of which all is delivered."""
         assert self.state.delivered.covers(base), "a base beyond what is delivered"
         self.state.base = base
-        self.txn.put(_BASE, record.closed(vector.encode(base)), db=self.tables.meta)
+        self.txn.put(BASE, record.closed(vector.encode(base)), db=self.tables.meta)
         self._peers.update(self.state.peers)
         self.has_changed = True
 
@@ -679,14 +398,14 @@ class Draft(View):
             _stored(state.debt, state.base),
             state.bootstrap,
         )
-        self.txn.put(_STATE, record.closed(msgspec.msgpack.encode(packed)), db=self.tables.meta)
+        self.txn.put(STATE, record.closed(msgspec.msgpack.encode(packed)), db=self.tables.meta)
         for replica in self._peers:
             had = state.peers.get(replica)
             if had is None:
-                self.txn.delete(_PEER + replica, db=self.tables.meta)
+                self.txn.delete(PEER + replica, db=self.tables.meta)
             else:
                 packed_peer = record.closed(bases.pack(had, state.base))
-                self.txn.put(_PEER + replica, packed_peer, db=self.tables.meta)
+                self.txn.put(PEER + replica, packed_peer, db=self.tables.meta)
         self._peers.clear()
         if self._feed is not None:
             self._feed.flush()
@@ -700,3 +419,7 @@ class Draft(View):
             self.tables.audit.total += self.audited
         if self._feed is not None:
             self.tables.feed = self._feed.state
+
+
+def _stored(of: Vector, base: Vector) -> Any:
+    return bases.pack(of, base) if base and of.covers(base) else of.flat()

@@ -1,0 +1,1 @@
+from node.own_events import *

@@ -1,0 +1,1 @@
+from node.store.draft import *

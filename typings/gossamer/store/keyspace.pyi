@@ -1,1 +1,0 @@
-from node.store.keyspace import *
