@@ -56,7 +56,12 @@ def reading(folder: Path, *, is_copy: bool = False) -> Iterator[lmdb.Environment
 def facts(env: lmdb.Environment) -> dict[str, bytes]:
     """What is stored of the node itself."""
     with env.begin() as txn:
-        node = env.open_db(NODE, txn=txn, create=False)
+        try:
+            node = env.open_db(NODE, txn=txn, create=False)
+        except lmdb.NotFoundError:  # a disk that lied about a flush may leave an empty root
+            raise pages.damaged(
+                Path(env.path()) / environment.DATA, "it does not say which replica it is"
+            ) from None
         return {key.decode(): value for key, value in txn.cursor(db=node)}
 
 

@@ -16,9 +16,9 @@ import msgspec
 
 from gossamer.crdt import Cell, MalformedError, check_cell, expiry, path
 
-from ..errors import Damaged, DirectoryInUse, DirectoryUnusable
+from ..errors import Damaged, DirectoryInUse
 from ..replication.state import State
-from ..store import environment, index, operations, record
+from ..store import environment, index, operations, pages, record
 from ..store.lock import is_open_here
 from ..store.tables import read_state
 from . import snapshot
@@ -68,7 +68,7 @@ def verify(where: Path) -> Report:
             findings = [finding for one in looked.values() for finding in one.findings()]
             return Report(str(where), {name: one.cells for name, one in looked.items()}, findings)
     except (lmdb.CorruptedError, lmdb.PageNotFoundError) as error:
-        raise DirectoryUnusable(f"{folder / environment.DATA}: damaged: {error}") from None
+        raise pages.damaged(folder / environment.DATA, f"its pages do not fit together ({error})") from None
 
 
 class _Keyspace:

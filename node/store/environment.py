@@ -69,6 +69,8 @@ def translated(env: lmdb.Environment) -> Iterator[None]:
         raise StoreFull("the store's map is full: nothing was written, reads go on") from None
     except lmdb.PanicError as error:
         raise StoreFailed(f"the disk failed a write; open the directory anew to go on ({error})") from None
+    except (lmdb.CorruptedError, lmdb.PageNotFoundError) as error:
+        raise pages.damaged(Path(env.path()) / DATA, f"its pages do not fit together ({error})") from None
     except lmdb.Error as error:
         code = error_number(error)
         if code in NO_SPACE or (code == errno.EIO and _has_no_space(env)):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import lmdb
 import pytest
 
 import gossamer
@@ -132,3 +134,27 @@ def test_the_commands(tmp_path: Path) -> None:
     for wrong in (("verify", tmp_path / "none"), ("restore", tmp_path / "b", tmp_path / "c")):
         done = gossamer_command(*wrong)
         assert done.returncode == 1 and done.stderr.startswith("Error: ") and "Traceback" not in done.stderr
+
+
+def test_a_store_without_its_roots_is_refused_in_words(tmp_path: Path) -> None:
+    """What a disk leaves that flushed the meta page only: the file begins as one does, and leads nowhere."""
+    filled(tmp_path / "a")
+    data = tmp_path / "a" / "store" / "data.mdb"
+    size = data.stat().st_size
+    with data.open("r+b") as file:
+        file.seek(2 * 4096)
+        file.write(bytes(size - 2 * 4096))
+    for look in (verify, gossamer.open):
+        with pytest.raises(DirectoryUnusable, match=r"data\.mdb is damaged: .*restore"):
+            look(tmp_path / "a")
+
+
+def test_an_empty_database_in_place_of_the_store_is_refused_in_words(tmp_path: Path) -> None:
+    filled(tmp_path / "a")
+    with lmdb.open(str(tmp_path / "empty")) as env, env.begin(write=True) as txn:
+        txn.put(b"x", b"y")
+        txn.delete(b"x")
+    shutil.copy(tmp_path / "empty" / "data.mdb", tmp_path / "a" / "store" / "data.mdb")
+    for look in (verify, gossamer.open):
+        with pytest.raises(DirectoryUnusable, match=r"data\.mdb is damaged: it does not say which replica"):
+            look(tmp_path / "a")

@@ -23,6 +23,14 @@ from .waiting import LOOK_EVERY_S, so
 
 CONTESTED = "contested"
 """A register that all writers write."""
+REFUSED = (gossamer.Unreachable, gossamer.StoreFull)
+"""Nothing was written: the ledger stays as it is."""
+UNSURE = (gossamer.OutcomeUnknown, gossamer.StoreError)
+"""The write may stand or not. A disk that fails says more than that while the node runs, but its power may be gone."""
+
+
+def _is_unsure(error: gossamer.GossamerError) -> bool:
+    return isinstance(error, UNSURE) and not isinstance(error, REFUSED)
 
 
 _numbers = count(1)
@@ -47,6 +55,8 @@ class Ledger:
         """Later settings of it, with an unknown outcome."""
         self.contested: set[str] = set()
         """All that it has tried to set `CONTESTED` to."""
+        self.has_contested = False
+        """Whether one of these was acknowledged."""
         self.acknowledged = 0
         self.unknown = 0
 
@@ -94,17 +104,18 @@ class Writer(Worker):
         try:
             kind(self.node.client.map(self._root), self.ledger)
             self.ledger.acknowledged += 1
-        except gossamer.OutcomeUnknown:
-            self.ledger.unknown += 1
-        except gossamer.Unreachable:  # nothing was written; no need to ask at full speed
+        except REFUSED:  # no need to ask at full speed
             self.told.wait(LOOK_EVERY_S)
+        except UNSURE:
+            self.ledger.unknown += 1
 
     def _counted(self, write: Any, names: tuple[str, ...], n: int) -> None:
         """Keep the ledger of additions that are one event."""
         try:
             write()
-        except gossamer.OutcomeUnknown:
-            self.ledger.maybe.update(dict.fromkeys(names, n))
+        except gossamer.GossamerError as error:
+            if _is_unsure(error):
+                self.ledger.maybe.update(dict.fromkeys(names, n))
             raise
         self.ledger.sure.update(dict.fromkeys(names, n))
 
@@ -131,8 +142,9 @@ class Writer(Worker):
         element = f"{ledger.name}-{self._step}"
         try:
             root.set("elements").add(element)
-        except gossamer.OutcomeUnknown:
-            ledger.added_maybe.add(element)
+        except gossamer.GossamerError as error:
+            if _is_unsure(error):
+                ledger.added_maybe.add(element)
             raise
         ledger.added.add(element)
 
@@ -140,23 +152,22 @@ class Writer(Worker):
         ledger.added.discard(element)
         try:
             root.set("elements").discard(element)
-        except gossamer.OutcomeUnknown:
-            ledger.added_maybe.add(element)
-            raise
-        except gossamer.Unreachable:
-            ledger.added.add(element)
+        except gossamer.GossamerError as error:
+            (ledger.added_maybe if _is_unsure(error) else ledger.added).add(element)
             raise
 
     def _register(self, root: Map, ledger: Ledger) -> None:
         value = f"{ledger.name}-{self._step}"
         ledger.contested.add(value)
         root.register(CONTESTED).set(value)
+        ledger.has_contested = True
 
     def _map(self, root: Map, ledger: Ledger) -> None:
         try:
             root.map("of").register(ledger.name).set(self._step)
-        except gossamer.OutcomeUnknown:
-            ledger.last_maybe.add(self._step)
+        except gossamer.GossamerError as error:
+            if _is_unsure(error):
+                ledger.last_maybe.add(self._step)
             raise
         ledger.last = self._step
         ledger.last_maybe.clear()
@@ -174,7 +185,7 @@ class Reader(Worker):
         self.told.wait(LOOK_EVERY_S)
         try:
             values = _pair(self._node.client.map(self._root))
-        except gossamer.Unreachable:
+        except (gossamer.Unreachable, gossamer.StoreError):
             return
         assert values["left"] == values["right"], f"half a transaction: {values}"
         self.reads += 1
@@ -239,14 +250,25 @@ class Load:
             assert last == ledger.last or last in ledger.last_maybe, (last, ledger.last, ledger.last_maybe)
         contested = root.register(CONTESTED).get()
         written = set().union(*(ledger.contested for ledger in ledgers))
-        assert contested in written or (contested is None and not written), contested
+        is_set = any(ledger.has_contested for ledger in ledgers)
+        assert contested in written or (contested is None and not is_set), contested
 
-    def _check_counters(self, values: dict[str, int]) -> None:
+    def sums(self, name: str | None = None) -> tuple[Counter[str], Counter[str]]:
+        """Of all counters: what was acknowledged, on one node or all, and what has an unknown outcome."""
         sure: Counter[str] = Counter()
         maybe: Counter[str] = Counter()
         for writer in self.writers:
-            sure.update(writer.ledger.sure)
-            maybe.update(writer.ledger.maybe)
+            if name in (None, writer.node.name):
+                sure.update(writer.ledger.sure)
+                maybe.update(writer.ledger.maybe)
+        return sure, maybe
+
+    def elements(self) -> set[str]:
+        """Those that were added, and that nobody has tried to remove."""
+        return set().union(*(writer.ledger.added for writer in self.writers))
+
+    def _check_counters(self, values: dict[str, int]) -> None:
+        sure, maybe = self.sums()
         for name, value in values.items():
             assert sure[name] <= value <= sure[name] + maybe[name], (name, value, sure[name], maybe[name])
         assert values["left"] == values["right"], values

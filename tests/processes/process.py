@@ -27,6 +27,10 @@ class Serve:
         """Its log is in ``folder``, and its directory too unless ``data`` says another."""
         self.name, self.data = name, data or folder / name
         self.address = ""
+        self.under: Sequence[str] = ()
+        """A command that runs the node's in its own process: ``ip netns exec …``."""
+        self.environment: dict[str, str] = {}
+        """Variables that its process has beside those of this one."""
         self._log = folder / f"{name}.log"
         self._process: subprocess.Popen[str] | None = None
         self._clients: list[Client] = []
@@ -74,7 +78,9 @@ class Serve:
 
     def launch(self, *arguments: str, listen: str = "127.0.0.1:0") -> subprocess.Popen[str]:
         """Start the process and wait for nothing; it is the caller's to end."""
-        command = [sys.executable, "-P", "-m", "gossamer", "serve", "--name", self.name, "--until-eof"]
+        command = [*self.under, sys.executable, "-P", "-m", "gossamer", "serve", "--name", self.name]
+        command.append("--until-eof")
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith("GOSSAMER_")}
         with open(self._log, "a") as log:
             return subprocess.Popen(
                 [*command, "--data", str(self.data), "--listen", listen, *arguments],
@@ -82,7 +88,7 @@ class Serve:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
-                env={key: value for key, value in os.environ.items() if not key.startswith("GOSSAMER_")},
+                env=inherited | self.environment,
                 start_new_session=True,
             )
 
