@@ -60,6 +60,8 @@ class CounterPN(CellType):
         return together(cell, "the sum", ", less what resets have seen")
 
     def value(self, cell: Cell) -> int:
+        if len(cell.live) == 1 and not cell.dead:  # most cells, in a third of the time
+            return number(cell.live[0].payload)
         total = sum(number(entry.payload) for entry in cell.live)
         return total - sum(number(dead.floor) for dead in cell.floors())
 

@@ -81,7 +81,7 @@ def component(kind: str, name: Any) -> bytes:
         if (encoded := element(name))[0] != ELEMENTS[kind]:
             raise TypeError(f"element {name!r}: {kind} is wanted, not {type(name).__name__}")
         return encoded
-    code = _code_of(kind)
+    code = _codes.get(kind) or _unknown_code(kind)
     if code is None:
         raise ValueError(f"kind {kind!r}: not one of {', '.join(_codes)}")
     if not isinstance(name, str):
@@ -209,6 +209,8 @@ def prefix_end(prefix: bytes) -> bytes:
 
 
 def _terminated(raw: bytes) -> bytes:
+    if b"\x00" not in raw and b"\x01" not in raw:  # all but a few: every handle has one made
+        return raw + b"\x00"
     return raw.replace(b"\x01", b"\x01\x02").replace(b"\x00", b"\x01\x01") + b"\x00"
 
 

@@ -40,7 +40,11 @@ class Handles:
         self._prefix = prefix
 
     def _under(self, kind: str, name: str) -> bytes:
-        return path.check(self._prefix + path.component(kind, name))
+        """The path of a thing in here; the handle of a cell or a set checks how long it is, once."""
+        return self._prefix + path.component(kind, name)
+
+    def _map_at(self, name: str) -> bytes:
+        return path.check(self._under("map", name))
 
     def register(self, name: str) -> Register:
         """One value, the last write stands."""
@@ -68,7 +72,7 @@ class Handles:
 
     def map(self, name: str) -> Map:
         """Named things of every type, maps too."""
-        return self._map_type(self._backend, self._keyspace, self._under("map", name))
+        return self._map_type(self._backend, self._keyspace, self._map_at(name))
 
     def document(self, cls: type[DocumentT], name: str) -> DocumentT:
         """The map of that name as a typed document.
@@ -78,13 +82,13 @@ class Handles:
         """
         from ..documents import binding  # which is made of handles
 
-        return binding.at(cls, self._backend, self._keyspace, self._under("map", name))
+        return binding.at(cls, self._backend, self._keyspace, self._map_at(name))
 
     async def adocument(self, cls: type[DocumentT], name: str) -> DocumentT:
         """`document`, awaited."""
         from ..documents import binding
 
-        return await binding.aat(cls, self._backend, self._keyspace, self._under("map", name))
+        return await binding.aat(cls, self._backend, self._keyspace, self._map_at(name))
 
     def max_register(self, name: str) -> MaxRegister:
         """The highest value set."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gossamer.crdt import Cell, type_at
+from gossamer.crdt import TYPES, Cell
 
 from . import ranges
 from .handle import Handle, checked
@@ -14,9 +14,7 @@ class Counter(Handle[int]):
     __slots__ = ()
 
     def _sum(self, cell: Cell) -> int:
-        cell_type = type_at(self._path)
-        assert cell_type is not None, self._path
-        return int(cell_type.value(cell))
+        return int(TYPES["counter"].value(cell))
 
     def value(self) -> int:
         """The sum, 0 if nothing was added."""

@@ -199,7 +199,7 @@ class Store:
             raise self._failed(error) from None
         finally:
             txn.abort()
-        cell = EMPTY if stored is None else self._tables[keyspace].unpack(cell_path, stored)
+        cell = EMPTY if stored is None else tables.unpack(cell_path, stored)
         return cell if added is None else added.over(cell)
 
     def page(self, keyspace: str, prefix: bytes, after: bytes | None, limit: int) -> list[tuple[bytes, Cell]]:
