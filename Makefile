@@ -4,7 +4,7 @@ READY := .venv/ready
 LAYOUT := build/layout
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format flights bench proto stubs simulate nemesis clean
+.PHONY: help demo test lint format flights shop bench proto stubs simulate nemesis clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -25,6 +25,9 @@ lint: $(READY) ## check style, types and which module imports which
 
 flights: $(READY) ## take 336,776 flights through three nodes and compare them with the file
 	$(BIN)/python bench/flights.py
+
+shop: $(READY) ## run the shop of examples/shop, break it, and report: make shop RATE=27
+	$(BIN)/python -m examples.shop $(if $(RATE),--orders-per-s $(RATE))
 
 bench: $(READY) ## measure against raw LMDB, and Redis where it is installed
 	$(BIN)/python bench/first_figures.py

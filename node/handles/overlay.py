@@ -43,6 +43,11 @@ class Overlay:
         self._bytes = 0
         self.is_open = False
 
+    @property
+    def cells(self) -> int:
+        """How many cells its writes change."""
+        return len(self._changed)
+
     def take(self) -> list[Op]:
         """The queued writes; the overlay is closed from now on."""
         self.is_open = False

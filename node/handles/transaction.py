@@ -35,6 +35,16 @@ class Transaction(Space):
         """The event, once committed; None if nothing was written. For a retry, that of the first try."""
         super().__init__(self._overlay, keyspace)
 
+    @property
+    def name(self) -> str:
+        """The keyspace's name."""
+        return self._keyspace
+
+    @property
+    def cells(self) -> int:
+        """How many cells it has written so far, during the ``with`` and after it; at most 1,000 are possible."""
+        return self._overlay.cells
+
     def transaction(self) -> NoReturn:
         """`ValueError`: transactions do not nest."""
         raise ValueError("transaction: one cannot be begun inside another; use this one")

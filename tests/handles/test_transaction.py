@@ -32,6 +32,18 @@ def test_it_is_one_event(space: Keyspace) -> None:
     assert tx.dot is not None
 
 
+def test_it_says_where_it_is_and_how_many_cells_it_has_written(space: Keyspace) -> None:
+    with space.transaction() as tx:
+        assert (tx.name, tx.cells) == (space.name, 0)
+        tx.register("a").set(1)
+        tx.register("a").set(2)
+        tx.set("s").update(["x", "y"])
+        assert tx.cells == 3
+        tx.set("s").clear()
+        assert tx.cells == 3
+    assert tx.cells == 3
+
+
 async def test_it_may_be_awaited(space: Keyspace) -> None:
     async with space.transaction() as tx:
         await tx.register("a").aset(1)

@@ -1,0 +1,140 @@
+"""How a customer's program asks the shop: at one instance, and once more at the other if that does not answer right.
+
+Whose lateness counts? All of it: the time runs from when a request was meant to be sent, which is not put off because
+an earlier one is late (an open loop), to the end of the right answer, retries and all.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from ..services.model import INSTANCES
+from .http import Answer, Pool
+
+FIRST_S = 0.25
+"""For the first answer. The rest of the second that an answer may take is for the other instance."""
+SECOND_S = 0.7
+RIGHT_S = 1.0
+"""An answer that took longer is no answer."""
+REST_S = 1.0
+"""For which an instance that did not answer is asked second."""
+TOKEN = "gossamer-token"
+
+Right = Callable[[Any], bool]
+
+
+class Sample(NamedTuple):
+    """One request, as its customer sees it."""
+
+    meant_at: float
+    """When it was to be sent, seconds since 1970."""
+    took_s: float
+    what: str
+    is_right: bool
+    tries: int
+
+
+class Wrong(Exception):
+    """No right answer from either instance."""
+
+
+class Desk:
+    """Sends requests, and keeps a `Sample` of each."""
+
+    def __init__(self, ports: Mapping[str, int]) -> None:
+        self._pools = {name: Pool(ports[name]) for name in INSTANCES}
+        self._resting: dict[tuple[str, bool], float] = {}
+        self.samples: list[Sample] = []
+        self.reasons: dict[str, int] = {}
+        """Why a try failed, and how often."""
+
+    def close(self) -> None:
+        """End all connections."""
+        for pool in self._pools.values():
+            pool.close()
+
+    async def one(self, instance: str, method: str, path: str, body: object = None) -> Any:
+        """One request to one instance, not sampled; its JSON. `OSError`, `TimeoutError` or `Wrong`."""
+        answer = await self._pools[instance].request(method, path, _encoded(body), {}, 60.0)
+        if answer.status >= 400:
+            raise Wrong(f"{instance} {method} {path}: {answer.status} {answer.body[:300]!r}")
+        return (
+            msgspec.json.decode(answer.body or b"null")
+            if "json" in answer.headers.get("content-type", "")
+            else None
+        )
+
+    async def ask(
+        self,
+        what: str,
+        service: str,
+        number: str,
+        method: str,
+        path: str,
+        *,
+        body: object = None,
+        key: str | None = None,
+        token: str | None = None,
+        right: Right = bool,
+        meant_at: float | None = None,
+    ) -> tuple[Any, str | None]:
+        """The right answer's JSON and token, or `Wrong`."""
+        began = time.time() if meant_at is None else meant_at
+        sent = {
+            name: value for name, value in (("idempotency-key", key), (TOKEN, token)) if value is not None
+        }
+        targets = self._targets(service, number, token is not None)
+        for tries, (target, timeout_s) in enumerate(zip(targets, (FIRST_S, SECOND_S), strict=True), 1):
+            answer = await self._try(target, method, path, _encoded(body), sent, timeout_s, right)
+            if answer is not None:
+                took = time.time() - began
+                self.samples.append(Sample(began, took, what, took <= RIGHT_S, tries))
+                return msgspec.json.decode(answer.body), answer.headers.get(TOKEN)
+        self.samples.append(Sample(began, time.time() - began, what, False, 2))
+        raise Wrong(f"{method} {path}")
+
+    def _targets(self, service: str, number: str, has_token: bool) -> tuple[str, str]:
+        first, second = f"{service}-{number}", f"{service}-{'2' if number == '1' else '1'}"
+        now = time.monotonic()
+        rests = [self._rests(one, has_token, now) for one in (first, second)]
+        return (second, first) if rests[0] and not rests[1] else (first, second)
+
+    def _rests(self, instance: str, has_token: bool, now: float) -> bool:
+        is_behind = has_token and self._resting.get((instance, True), 0.0) > now
+        return is_behind or self._resting.get((instance, False), 0.0) > now
+
+    async def _try(
+        self,
+        target: str,
+        method: str,
+        path: str,
+        body: bytes,
+        headers: dict[str, str],
+        timeout_s: float,
+        right: Right,
+    ) -> Answer | None:
+        try:
+            answer = await self._pools[target].request(method, path, body, headers, timeout_s)
+        except (OSError, TimeoutError) as error:
+            self._failed(target, False, f"{target} {type(error).__name__}")
+            return None
+        if answer.status >= 400:
+            is_behind = "shop-behind" in answer.headers
+            self._failed(target, is_behind, f"{target} {answer.status} {answer.body[:60].decode()}")
+            return None
+        if not right(msgspec.json.decode(answer.body)):
+            self._failed(target, False, f"{target} {method} wrong answer")
+            return None
+        return answer
+
+    def _failed(self, target: str, is_behind: bool, reason: str) -> None:
+        self._resting[target, is_behind] = time.monotonic() + REST_S
+        self.reasons[reason] = self.reasons.get(reason, 0) + 1
+
+
+def _encoded(body: object) -> bytes:
+    return b"" if body is None else msgspec.json.encode(body)

@@ -1,0 +1,1 @@
+"""The three services, each of which embeds a node of its own."""

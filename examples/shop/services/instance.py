@@ -1,0 +1,157 @@
+"""One instance of a service: its node, its counts, and the FastAPI application around them.
+
+How does a request find what an earlier one wrote elsewhere? An answer carries a token in a header; the client
+sends it with its next request, to whatever service, and that one waits until it has what the token says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import Depends, FastAPI, Header, HTTPException, Request, Response
+
+import gossamer
+from gossamer import headers
+
+from .model import furthest, hosts
+
+TOKEN_WAIT_S = 0.1
+"""That a read waits for what its client has seen elsewhere; then it says 503, and the client asks elsewhere."""
+
+log = logging.getLogger("shop")
+
+
+class Setting(msgspec.Struct, frozen=True, kw_only=True):
+    """What an instance is told when it is started."""
+
+    instance: str
+    data: str
+    listen: str
+    peers: list[str]
+    http_port: int
+    takeover_s: float = 0.5
+    """After which an instance does what would be the other one's to do."""
+    hold_s: float = 30.0
+    """For which goods are reserved."""
+    reject_s: float = 3.0
+    """After which an order is cancelled if one instance rejects it and the other says nothing."""
+
+
+class Instance:
+    """What the endpoints and followers of one process share."""
+
+    def __init__(self, setting: Setting, node: gossamer.Node) -> None:
+        self.setting, self.node = setting, node
+        self.name = setting.instance
+        self.number = setting.instance[-1]
+        self.cells: dict[str, int] = {}
+        """Cells committed by this process's own transactions, by keyspace."""
+        self.lags: list[tuple[str, float, float]] = []
+        """(keyspace, when a change was committed, when it was visible here), since last asked for."""
+        if "orders" in {name for some in hosts(self.name) for name in some}:
+            node.keyspace("orders").resolver("map:saga/", furthest)
+
+    def count(self, tx: gossamer.Transaction) -> None:
+        """Count what a transaction has committed."""
+        self.cells[tx.name] = self.cells.get(tx.name, 0) + tx.cells
+
+    def saw(self, change: gossamer.Change) -> None:
+        """Note how long a change of another instance took to get here."""
+        if change.visible_at is None or not isinstance(change.new, dict) or "at" not in change.new:
+            return
+        if change.new["by"] != self.name:
+            keyspace = change.id.partition("/")[0]
+            self.lags.append((keyspace, change.new["at"], change.visible_at))
+
+    async def caught_up(self, request: Request, keyspace: str) -> None:
+        """Wait for what the client's token says; 503 if it does not come soon."""
+        token = headers.from_http(request.headers, keyspace)
+        if token is None:
+            return
+        try:
+            await self.node.keyspace(keyspace).await_for(token, TOKEN_WAIT_S)
+        except gossamer.WaitTimeout:
+            raise HTTPException(503, "not here yet", {"Shop-Behind": "1"}) from None
+        except ValueError:
+            raise HTTPException(400, "the token is none") from None
+
+
+Follower = Callable[[Instance], Coroutine[Any, Any, None]]
+
+
+def application(setting: Setting, followers: Sequence[Follower]) -> FastAPI:
+    """An application that opens its node, follows what it must, and closes the node."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            own, read = hosts(setting.instance)
+            node = await stack.enter_async_context(
+                gossamer.aopen(
+                    setting.data,
+                    name=setting.instance,
+                    listen=setting.listen,
+                    peers=setting.peers,
+                    keyspaces=own,
+                    read_only=read,
+                    host_default=False,
+                )
+            )
+            say(f"node {node.address}")
+            app.state.instance = instance = Instance(setting, node)
+            tasks = [asyncio.create_task(_guarded(follower, instance)) for follower in followers]
+            yield
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    return FastAPI(lifespan=lifespan, title=setting.instance)
+
+
+async def _guarded(follower: Follower, instance: Instance) -> None:
+    """A follower that fails is begun again: what it had not acknowledged comes again."""
+    while True:
+        try:
+            await follower(instance)
+        except Exception:
+            log.exception("a follower of %s failed and is begun again", instance.name)
+            await asyncio.sleep(1)
+
+
+def _instance(request: Request) -> Instance:
+    found: Instance = request.app.state.instance
+    return found
+
+
+Here = Annotated[Instance, Depends(_instance)]
+Key = Annotated[str, Header(alias="Idempotency-Key", min_length=1, max_length=100)]
+
+
+def answer(
+    of: object,
+    keyspace: gossamer.Keyspace | gossamer.Transaction | None = None,
+    token: str = "",
+    status: int = 200,
+) -> Response:
+    """JSON, with a token of a keyspace in a header if there is one."""
+    response = Response(msgspec.json.encode(of), status, media_type="application/json")
+    if keyspace is not None:
+        headers.to_http(response.headers, token, keyspace.name)
+    return response
+
+
+def now() -> float:
+    """Seconds since 1970."""
+    return time.time()
+
+
+def say(text: str) -> None:
+    """A line for whoever started the process."""
+    print(text, flush=True, file=sys.stdout)

@@ -1,0 +1,220 @@
+"""The orders service: carts, orders, and the half of the saga that is about money.
+
+What makes an order safe to send twice, to two instances that do not hear each other? Its id is the client's
+idempotency key and all that is in it comes from the request, so both write the very same order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+from zlib import crc32
+
+from fastapi import APIRouter, HTTPException, Request, Response
+from pydantic import BaseModel, Field
+
+import gossamer
+
+from . import quotes
+from .instance import Here, Instance, Key, answer, now
+from .model import DECLINED, ENDS, NUMBERS, PAID, PLACED, home
+from .reconcile import Reconciler, Source
+from .saga import Pay, money_after, pay, stage_after
+
+LOOK_S = 1.0
+"""Between two looks at an order that waits for others."""
+DECLINED_OF_1000 = 30
+"""Cards that the payment provider declines."""
+
+router = APIRouter()
+
+
+class CartLine(BaseModel):
+    title: str = Field(max_length=50)
+    qty: int = Field(ge=1, le=1000)
+
+
+class OrderLine(BaseModel):
+    title: str = Field(max_length=50)
+    qty: int = Field(ge=1, le=1000)
+    price: int = Field(ge=0)
+    quote: str
+
+
+class Order(BaseModel):
+    customer: str = Field(max_length=50)
+    cart: str = Field(max_length=50)
+    ordered_at: float
+    """The customer's time, seconds since 1970. Ours would differ between the two that may write this order."""
+    lines: list[OrderLine] = Field(min_length=1, max_length=40)
+
+
+@router.post("/carts/{cart}/lines")
+async def put_in(cart: str, line: CartLine, key: Key, request: Request, here: Here) -> Response:
+    """Put some of a title into a cart. Sent again with its key, to either instance, it counts once."""
+    await here.caught_up(request, "carts")  # so that the token below covers what the client put in elsewhere
+    price = _price(here, line.title)
+    carts = here.node.keyspace("carts")
+    async with carts.transaction(op_id=key) as tx:
+        inside = tx.map("cart").map(cart).map(line.title)
+        inside.counter("qty").add(line.qty)
+        inside.register("price").set(price)
+    here.count(tx)
+    quote = quotes.sign(line.title, price)
+    line_now = {"title": line.title, "qty": line.qty, "price": price, "quote": quote}
+    return answer(line_now, carts, await carts.atoken(), 201)
+
+
+@router.get("/carts/{cart}")
+async def look_into(cart: str, request: Request, here: Here) -> Response:
+    """What is in a cart, and at which price."""
+    await here.caught_up(request, "carts")
+    lines = here.node.keyspace("carts").map("cart").map(cart).value()
+    return answer({"cart": cart, "lines": {title: _quoted(title, line) for title, line in lines.items()}})
+
+
+def _quoted(title: str, line: dict[str, Any]) -> dict[str, Any]:
+    return {**line, "quote": quotes.sign(title, line.get("price", 0))}
+
+
+@router.put("/orders/{order}")
+async def place(order: str, body: Order, here: Here) -> Response:
+    """Place an order of what the customer saw. Its id is the idempotency key."""
+    if not all(quotes.is_signed(line.title, line.price, line.quote) for line in body.lines):
+        raise HTTPException(409, "not a price of ours")
+    orders = here.node.keyspace("orders")
+    async with orders.transaction(op_id=f"place {order}") as tx:
+        if tx.map("saga").register(order).get() is None:
+            _write(tx, order, body, here.name)
+    if tx.cells:
+        here.count(tx)
+        await here.node.keyspace("carts").map("cart").aremove(body.cart)
+    token = (
+        await orders.atoken() if tx.dot is None else await tx.atoken()
+    )  # None: it came from the other instance
+    return answer({"order": order, **_state(here, order)}, orders, token, 202)
+
+
+def _write(tx: gossamer.Transaction, order: str, body: Order, by: str) -> None:
+    at = now()
+    inside = tx.map("order").map(order)
+    inside.register("customer").set(body.customer)
+    inside.register("total").set(sum(line.qty * line.price for line in body.lines))
+    for line in body.lines:
+        one = inside.map("lines").map(line.title)
+        one.register("qty").set(line.qty)
+        one.register("price").set(line.price)
+    inside.map("at").register(PLACED).set(body.ordered_at)
+    tx.set("open").add(order)
+    tx.map("saga").register(order).set({"stage": PLACED, "at": at, "by": by})
+
+
+@router.get("/orders/{order}")
+async def how_far(order: str, request: Request, here: Here) -> Response:
+    """How far an order is, for who placed it."""
+    await here.caught_up(request, "orders")
+    state = _state(here, order)
+    if state["stage"] is None:
+        raise HTTPException(404, "no such order here")
+    return answer({"order": order, **state})
+
+
+def _state(here: Instance, order: str) -> dict[str, Any]:
+    orders = here.node.keyspace("orders")
+    saga = orders.map("saga").register(order).get()
+    return {
+        "stage": saga and saga["stage"],
+        "payment": orders.map("payment").register(order).get(),
+        "total": orders.map("order").map(order).register("total").get(),
+    }
+
+
+def _price(here: Instance, title: str) -> int:
+    price = here.node.keyspace("catalogue").map("title").map(title).register("price").get()
+    if price is None:
+        raise HTTPException(404, "no such title here")
+    return int(price)
+
+
+# The saga
+
+
+async def cashier(here: Instance) -> None:
+    """Follow what inventory says of orders, and charge, complete or cancel them."""
+    stock, orders = here.node.keyspace("stock"), here.node.keyspace("orders")
+    sources = [
+        Source(stock, "cashier", "map:reservation/", lambda change: str(change.names[1])),
+        Source(orders, "placed", "map:saga/", lambda change: str(change.names[1])),
+    ]
+    reconciler = Reconciler(sources, lambda some: settle(here, some), here.saw)
+    reconciler.look_at(orders.set("open"))
+    await reconciler.run()
+
+
+async def settle(here: Instance, some: set[str]) -> Iterable[tuple[str, float]]:
+    """Take each order one step further, all in one transaction; which of them to look at again, and when."""
+    orders, again = here.node.keyspace("orders"), []
+    async with orders.transaction() as tx:
+        for order in some:
+            after_s = _step(here, tx, order)
+            if after_s is not None:
+                again.append((order, after_s))
+    here.count(tx)
+    return again
+
+
+def _step(here: Instance, tx: gossamer.Transaction, order: str) -> float | None:
+    saga = tx.map("saga").register(order).get()
+    if saga is None:  # its record came before it did
+        return LOOK_S
+    records = here.node.keyspace("stock").map("reservation").map(order).value()
+    states = {instance: record["state"] for instance, record in records.items()}
+    money = tx.map("payment").register(order).get()
+    paid = None if money is None else money["state"]
+    age = now() - saga["at"]
+    step = pay(saga["stage"], paid, states, len(NUMBERS), age > here.setting.reject_s)
+    if step is Pay.NOTHING:
+        tx.set("open").discard(order)
+        return None
+    if step is Pay.WAIT:
+        return LOOK_S
+    last = max([saga["at"], *(record["at"] for record in records.values())])
+    if home(order) != here.number and now() - last < here.setting.takeover_s:
+        return here.setting.takeover_s
+    _take(here, tx, order, step, paid)
+    return None if stage_after(step, _declines(order)) in ENDS and step is Pay.COMPLETE else LOOK_S
+
+
+def _take(here: Instance, tx: gossamer.Transaction, order: str, step: Pay, paid: str | None) -> None:
+    """Write what a step makes of an order. The provider is asked by the order's id, so twice is once."""
+    stage, money = stage_after(step, _declines(order)), money_after(step, paid, _declines(order))
+    at = now()
+    if money is not None and money != paid:
+        amount = tx.map("order").map(order).register("total").get()
+        tx.map("payment").register(order).set({"state": money, "amount": 0 if money == DECLINED else amount})
+    tx.map("order").map(order).map("at").register(stage).set(at)
+    tx.map("saga").register(order).set({"stage": stage, "at": at, "by": here.name})
+    if step is Pay.COMPLETE:
+        tx.set("open").discard(order)
+
+
+def _declines(order: str) -> bool:
+    return crc32(b"card of " + order.encode()) % 1000 < DECLINED_OF_1000
+
+
+# For the audit
+
+
+def dump(here: Instance) -> dict[str, Any]:
+    """All orders as this instance has them, and the carts that are left."""
+    orders = here.node.keyspace("orders")
+    return {
+        "orders": orders.map("order").value(),
+        "saga": {order: state["stage"] for order, state in orders.map("saga").value().items()},
+        "payment": orders.map("payment").value(),
+        "open": sorted(orders.set("open")),
+        "carts": here.node.keyspace("carts").map("cart").value(),
+    }
+
+
+__all__ = ["PAID", "cashier", "dump", "router"]
