@@ -4,7 +4,7 @@ READY := .venv/ready
 LAYOUT := build/layout
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format flights shop bench proto stubs simulate nemesis clean
+.PHONY: help demo test lint format flights shop bench proto stubs dashboard simulate nemesis clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -43,6 +43,9 @@ proto: $(READY) ## generate the code in proto/ from its .proto files
 		--mypy_out=build/gen --mypy_grpc_out=build/gen proto/*.proto
 	mv build/gen/gossamer/proto/* proto/
 	$(BIN)/python tools/stubs.py
+
+dashboard: $(READY) ## write Grafana's dashboard from its panels
+	$(BIN)/python tools/dashboard.py
 
 stubs: $(READY) ## tell type checkers of new modules
 	$(BIN)/python tools/stubs.py

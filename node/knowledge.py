@@ -29,6 +29,7 @@ DURABLE = "commit"
 an id is registered with it in one event, so what the registry says of an id is never too much."""
 
 
+_NOTHING = Vector()
 _decoded = lru_cache(maxsize=1024)(tokens.decode)
 """Who waits asks after every turn."""
 
@@ -127,6 +128,21 @@ class Knowledge:
             m for m in self._engine.registry.remaining if keyspace in m.keyspaces and m.name != me.name
         ]
         return {me.name: state.delivered, **{m.name: self._had_by(m, keyspace, state) for m in members}}
+
+    def holders(self, keyspace: str, dot: Dot) -> dict[str, bool]:
+        """Each other member that hosts the keyspace -> whether it is known to have committed an event."""
+        me, state = self._engine.identity, self._store.state(keyspace)
+        return {
+            m.name: self._holds(m, keyspace, dot, state)
+            for m in self._engine.registry.remaining
+            if keyspace in m.keyspaces and m.name != me.name
+        }
+
+    def _holds(self, member: Member, keyspace: str, dot: Dot, state: State) -> bool:
+        if dot in state.peers.get(member.replica, _NOTHING):
+            return True
+        told = (shared.theirs for shared in self._shared(keyspace, member.replica))
+        return any(theirs is not None and dot in theirs for theirs in told)
 
     def stable(self, keyspace: str) -> Vector:
         """The events that all who may still write are known to have, or that were collected as such."""

@@ -134,6 +134,11 @@ WAIT_S = 5.0
 WAIT_S_MAX = 24 * 3600.0
 """Longest such wait; a longer one is rather a mistake in the unit."""
 
+CANARY_EVERY_S = 10.0
+"""Seconds between two canaries unless told otherwise: a commit of its own every ten seconds is not felt."""
+CANARY_EVERY_S_MIN = 0.1
+"""Seconds between two canaries, at least: each is a commit."""
+
 LINK_PIPELINE = 8
 """Received messages of one link that the engine has not taken yet; beyond, the link stops reading and the
 peer feels it through flow control."""

@@ -55,6 +55,10 @@ class LocalBackend:
     def now(self) -> int:
         return self._clock().wall
 
+    def instant(self) -> Instant:
+        """This moment, by both clocks."""
+        return self._clock()
+
     @property
     def replica(self) -> bytes:
         """The node's replica id now."""

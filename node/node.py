@@ -77,6 +77,7 @@ class Node(Keyspace):
         self._lifecycle = threading.Lock()
         self._notices: NoticeThread | None = None
         self._is_closed = False
+        self._closers: list[Callable[[], object]] = []
         _open_nodes.add(self)
 
     def __repr__(self) -> str:
@@ -146,6 +147,15 @@ class Node(Keyspace):
                 self._notices = NoticeThread(self._local.core)
             return self._notices.add(listener)
 
+    def when_closed(self, closer: Callable[[], object]) -> None:
+        """Have ``closer`` called when the node closes, once nothing is written any more. `Closed` if it is already.
+
+        It must not use the node, and may end threads that do: their calls raise `Closed` by then.
+        """
+        with self._lifecycle:
+            self._local.writer.check_open()
+            self._closers.append(closer)
+
     def start(self) -> Self:
         """Listen and gossip; a started node is left as it is. `ListenError` if the address is taken."""
         self._local.writer.check_open()  # first: in a forked child the lock may be held by nobody
@@ -187,6 +197,8 @@ class Node(Keyspace):
             if self._shell is not None:
                 self._shell.close()
             self._local.writer.close()
+            for closer in self._closers:
+                closer()
             if self._notices is not None:
                 self._notices.close()
             self._local.core.close()

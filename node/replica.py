@@ -48,6 +48,7 @@ from .turns import (
     Instant,
     Received,
     Result,
+    Send,
     Settle,
     Subscribe,
     Tick,
@@ -90,6 +91,7 @@ class Replica:
         """
         self.store = store
         self._on_close = on_close or store.close
+        self.counts = store.counts
         self.remembered = Remembered(op_window_s)
         self.engine = Engine(identity, registry.Registry(), peers)
         self.engine.old_ids = list(old_ids)
@@ -199,10 +201,13 @@ class Replica:
                 settled = self._move_rights(drafts, made, now)
         except StoreError as error:
             self.engine.close_all("the store failed")
+            self.counts.failed_turns += 1
             self._settled += self._rights.abandon(error)
             raise
         self._rights.committed()
         self._settled += settled
+        self.counts.wrote(zip(inputs, results, strict=True))
+        self.counts.wrote(settled)
         for name, draft in made.items():
             self._rights.watch(name, sorted(draft.bounded))
         if self.on_beaten is not None and any(draft.has_noted for draft in made.values()):
@@ -261,7 +266,9 @@ class Replica:
                 except (ValueError, GossamerError, KeyError) as error:
                     return error
             case Received():
-                self.engine.receive(drafts, one.link, one.body, now.mono)
+                self.counts.received_bytes += len(one.body)
+                with self.counts.merges:
+                    self.engine.receive(drafts, one.link, one.body, now.mono)
             case Connected():
                 self.engine.connect(one.link, one.dialed, now.mono, one.vouched)
             case Disconnected():
@@ -365,6 +372,7 @@ class Replica:
         self.engine.wall_ahead = now.wall - int(now.mono * 1e6)
         with self.store.snapshot() as views:
             effects = self.engine.outbox(views, self.store.keyspaces(), now.mono)
+        self.counts.sent_bytes += sum(len(one.body) for one in effects if isinstance(one, Send))
         self._scrub.step(now.mono)
         self.wake_at = min(
             self.engine.wake_at, self._upkeep.wake_at, self._rights.wake_at(), self._scrub.wake_at()
@@ -396,12 +404,14 @@ class Replica:
 
     def cell(self, keyspace: str, cell_path: bytes) -> Cell:
         """The cell at a path. `NotReady` during the first bootstrap; `Damaged` for a wrong checksum."""
+        self.counts.read[keyspace] += 1
         if keyspace in self._unready:
             raise NotReady(f"keyspace {keyspace!r}: its first bootstrap is under way")
         return self.store.cell(keyspace, cell_path)
 
     def page(self, keyspace: str, prefix: bytes, after: bytes | None, limit: int) -> list[tuple[bytes, Cell]]:
         """Up to ``limit`` cells under a prefix, past ``after``, in path order, from one snapshot."""
+        self.counts.pages[keyspace] += 1
         if keyspace in self._unready:
             raise NotReady(f"keyspace {keyspace!r}: its first bootstrap is under way")
         return self.store.page(keyspace, prefix, after, limit)

@@ -17,6 +17,7 @@ from .backend import Change, Op
 from .beaten import Record
 
 if TYPE_CHECKING:  # at run time the engine, which imports this, must not meet LMDB
+    from .counts import Counts
     from .feed.hub import Hub
     from .store.feed import Place, Subscribed
     from .store.feedpage import Page, Scope
@@ -191,6 +192,9 @@ class Core(FeedCore, Protocol):
 
     wake_at: float
     """``mono`` at which a turn of `Tick` is wanted next."""
+
+    counts: Counts
+    """What happened since it was opened. Any thread may look."""
 
     @property
     def replica(self) -> bytes:

@@ -119,6 +119,16 @@ class Writer:
             raise copy.copy(self._refusal)
 
     @property
+    def queued(self) -> int:
+        """Inputs that wait for the next turn."""
+        return self._queue.qsize()
+
+    @property
+    def waiting(self) -> int:
+        """Callers that wait for something to become so."""
+        return len(self._untils)
+
+    @property
     def is_done_for(self) -> bool:
         """Nothing will be committed any more."""
         return self._refusal is not None

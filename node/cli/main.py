@@ -15,6 +15,7 @@ from .exits import Commands
 from .explain import explain
 from .keyspaces import keyspaces
 from .members import members, status
+from .monitoring import monitoring
 from .portable import export, import_
 from .serve import config, serve
 from .stock import mint, spend, transfer
@@ -46,7 +47,7 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "The cluster": (status, members, keyspaces, documents),
     "Conflicts": (explain, conflicts, reinstate, dismiss),
     "A directory, on its machine": (backup, restore, verify, compact),
-    "When something is wrong": (doctor,),
+    "When something is wrong": (doctor, monitoring),
     "Security": (certs, access_key),
 }
 """The commands in the order of the help, by what they are for."""

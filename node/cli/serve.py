@@ -58,6 +58,17 @@ def settings_options(command: F) -> F:
                 help="For how long a write with an op_id is remembered; the same on every node. [86400]",
             ),
             click.option(
+                "--metrics",
+                metavar=address,
+                help="Where Prometheus finds the metrics; port 0 takes a free one.",
+            ),
+            click.option(
+                "--canary-s",
+                type=float,
+                metavar="SECONDS",
+                help="With --metrics: between two canaries, which show how fast writes are seen elsewhere; 0: none. [10]",
+            ),
+            click.option(
                 "--config",
                 "file",
                 type=click.Path(dir_okay=False, path_type=Path),
@@ -107,8 +118,23 @@ def _run(settings: Settings, data: str, stop: Stop) -> None:
         logs.event("listening", address=node.address)
         if not settings.log_json:
             click.echo(f"listening on {node.address}")
+        _show(node, settings)
         reason = _live(node, life, stop)
     logs.event("stopped", reason=reason)
+
+
+def _show(node: Node, settings: Settings) -> None:
+    """Serve what others look at, where that is wanted."""
+    if settings.metrics is not None:
+        from .. import metrics  # prometheus_client takes a while to import, and few commands want it
+
+        with as_usage():
+            at = f"http://{metrics.serve(node, settings.metrics)}/metrics"
+            if settings.canary_s:
+                metrics.start_canary(node, settings.canary_s)
+        logs.event("metrics", address=at)
+        if not settings.log_json:
+            click.echo(f"metrics on {at}")
 
 
 def _live(node: Node, life: Life, stop: Stop) -> str:

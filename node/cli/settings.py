@@ -14,6 +14,7 @@ from typing import Any, Literal
 import msgspec
 
 from ..limits import (
+    CANARY_EVERY_S,
     FEED_AGE_S,
     FEED_CHANGES_MAX,
     LEDGER_AGE_S,
@@ -71,6 +72,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Beaten values of registers that are noted, a keyspace; 0: none."""
     conflicts_age_s: float = LEDGER_AGE_S
     """Seconds after which such a note goes."""
+    metrics: str | None = None
+    """``host:port`` at which Prometheus finds the metrics; port 0 takes a free one."""
+    canary_s: float = CANARY_EVERY_S
+    """Seconds between two canaries, which show how fast writes are seen elsewhere; 0: none. With ``metrics`` only."""
     timing: LinkTiming = LinkTiming()
     """A table of the file: heartbeats and redialing, in seconds."""
     op_window_s: float = OP_WINDOW_S
@@ -82,7 +87,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def for_node(self) -> dict[str, Any]:
         """The arguments of `gossamer.open`, but for the directory."""
-        here = ("data", "log_json", "log_level", *TLS_FILES)
+        here = ("data", "log_json", "log_level", "metrics", "canary_s", *TLS_FILES)
         given = {name: getattr(self, name) for name in self.__struct_fields__ if name not in here}
         return given | {"tls": tls_of(*(getattr(self, name) for name in TLS_FILES))}
 

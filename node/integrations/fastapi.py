@@ -24,6 +24,7 @@ from .. import Keyspace, Node
 from . import idempotency
 from .health import health, health_routes
 from .lifespan import client_lifespan, lifespan, node_of, store_of
+from .metrics import metrics_route
 from .problems import add_exception_handlers, problem_of
 from .tokens import ReadYourWrites
 
@@ -81,6 +82,7 @@ __all__ = [
     "health_router",
     "health_routes",
     "lifespan",
+    "metrics_route",
     "node_of",
     "problem_of",
     "store_of",

@@ -12,6 +12,7 @@ A handler says ``node_of(request)``, and ``op_id_of(request)`` for the ``op_id``
 from .health import health, health_routes
 from .idempotency import op_id_of
 from .lifespan import client_lifespan, lifespan, node_of, store_of
+from .metrics import metrics_route
 from .problems import add_exception_handlers, problem_of
 from .tokens import ReadYourWrites
 
@@ -22,6 +23,7 @@ __all__ = [
     "health",
     "health_routes",
     "lifespan",
+    "metrics_route",
     "node_of",
     "op_id_of",
     "problem_of",

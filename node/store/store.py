@@ -15,6 +15,7 @@ import lmdb
 
 from gossamer.crdt import EMPTY, Cell, path
 
+from ..counts import Counts
 from ..errors import Closed, Damaged, GossamerError, StoreError, StoreFailed, StoreFull
 from ..replication.state import State
 from . import environment, feed, feedpage, ledger, operations
@@ -40,6 +41,7 @@ class Store:
     ) -> None:
         self._env = environment.open_environment(directory, durability, map_bytes=map_bytes, sync=sync)
         self._is_closed = False
+        self.counts = Counts()
         self._tables: dict[str, Tables] = {}
         self._bounds = ledger.BOUNDS
         self.found_txn = self.last_txn()
@@ -160,6 +162,10 @@ class Store:
         """Bytes of the data file that are in use."""
         info = self._env.info()
         return int((info["last_pgno"] + 1) * self._env.stat()["psize"])
+
+    def size_max(self) -> int:
+        """Bytes that the data file may come to."""
+        return int(self._env.info()["map_size"])
 
     @contextmanager
     def reading(self) -> Iterator[lmdb.Transaction[bytes]]:
@@ -291,7 +297,8 @@ class Store:
             if not changed:
                 txn.abort()
                 return
-            txn.commit()
+            with self.counts.commits:
+                txn.commit()
         for d in changed:
             d.committed()
 

@@ -19,6 +19,7 @@ import msgspec
 from gossamer import Node
 from gossamer.beaten import Record
 from gossamer.config import of as make_config
+from gossamer.counts import Counts
 from gossamer.crdt import EMPTY, Cell, Dot, codec, join
 from gossamer.errors import AnotherNode, ProtocolError
 from gossamer.feed import Hub
@@ -73,6 +74,7 @@ class StandIn:
         self.hook: Callable[[Sequence[Input]], None] = lambda inputs: None
         self.to_dial: list[str] = []
         self.hosted: set[str] = {"default"}
+        self.counts = Counts()
         self.on_beaten: Callable[[], None] | None = None
         self.is_closed = False
         self.hub = Hub()

@@ -1,0 +1,1 @@
+from node.integrations.metrics import *
