@@ -304,6 +304,8 @@ def stripped(cell: Cell) -> Cell:
     A floor stays while a live entry of its generation stands. Live entries stay, even such as only say *off*:
     another node may still have them when a write that did not see them arrives there.
     """
+    if cell.live and not cell.dead:
+        return cell  # as most are: the store then has nothing to write
     return cells.make(cell.live, cell.floors()) if cell.live else EMPTY
 
 
