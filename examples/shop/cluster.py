@@ -124,7 +124,7 @@ class Cluster:
 
     def pids(self) -> dict[str, int]:
         """Of those that run."""
-        return {name: process.pid for name, process in self._processes.items()}
+        return {name: process.pid for name, process in self._processes.items()} | {"wires": self._wires.pid}
 
     def ended(self) -> list[str]:
         """Those that have ended by themselves."""

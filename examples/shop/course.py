@@ -7,6 +7,7 @@ committed cells by the services' own transactions. What a killed process had not
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from .cluster import Cluster
 from .load.buyers import Buyers, Ledger
 from .load.desk import Desk, Sample, Wrong
 from .load.staff import Staff
+from .machine import Cpu
 from .nemesis import CALM, Fault, Nemesis, Phase
 from .services.model import INSTANCES
 
@@ -82,6 +84,7 @@ class Course:
         self.findings = Findings(plan)
         self._counted: dict[str, dict[str, int]] = {}
         self._total: dict[str, int] = {}
+        self._cpu = Cpu()
 
     async def run(self) -> Findings:
         """All of it."""
@@ -151,6 +154,7 @@ class Course:
             await self._ask_all()
 
     async def _ask_all(self) -> None:
+        self._cpu.look({**self._cluster.pids(), "customers": os.getpid()})
         await asyncio.gather(*(self._ask(name) for name in INSTANCES))
         self.findings.cells.append((time.time(), dict(self._total)))
 
@@ -193,6 +197,7 @@ class Course:
             self._desk.samples,
             self._desk.reasons,
         )
+        found.cpu = self._cpu.cores()
         found.orders = len(self._ledger.orders)
         found.contested, found.found = self._staff.contested, self._staff.found
         self._tally(dumps)

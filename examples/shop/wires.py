@@ -156,6 +156,11 @@ class Wires:
         self._process.wait()
         self._process.stdout.close()
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
     def peers(self, name: str) -> list[str]:
         """What a node dials to reach the others."""
         return [address for pair, address in self._addresses.items() if pair.startswith(f"{name}>")]

@@ -106,7 +106,7 @@ class Visit:
                 "POST",
                 f"/carts/{cart}/lines",
                 body={"title": title, "qty": qty},
-                key=f"{cart} {index}",
+                key=f"{cart}-{index}",
             )
             self._ledger.carts.setdefault(cart, {})[title] = qty
         self._ledger.unsure_carts.discard(cart)

@@ -15,13 +15,13 @@ import msgspec
 from ..services.model import INSTANCES
 from .http import Answer, Pool
 
-FIRST_S = 0.25
+FIRST_S = 0.12
 """For the first answer. The rest of the second that an answer may take is for the other instance."""
-SECOND_S = 0.7
+SECOND_S = 0.85
 RIGHT_S = 1.0
 """An answer that took longer is no answer."""
-REST_S = 1.0
-"""For which an instance that did not answer is asked second."""
+REST_S = 2.0
+"""For which an instance that did not answer is asked second; then one request tries it again."""
 TOKEN = "gossamer-token"
 
 Right = Callable[[Any], bool]
@@ -47,7 +47,8 @@ class Desk:
 
     def __init__(self, ports: Mapping[str, int]) -> None:
         self._pools = {name: Pool(ports[name]) for name in INSTANCES}
-        self._resting: dict[tuple[str, bool], float] = {}
+        self._resting: dict[tuple[str, str], float] = {}
+        """(instance, what it is bad at; "" is everything) -> until when."""
         self.samples: list[Sample] = []
         self.reasons: dict[str, int] = {}
         """Why a try failed, and how often."""
@@ -87,9 +88,10 @@ class Desk:
         sent = {
             name: value for name, value in (("idempotency-key", key), (TOKEN, token)) if value is not None
         }
-        targets = self._targets(service, number, token is not None)
+        targets = self._targets(what, service, number)
+        request = method, path, _encoded(body), sent
         for tries, (target, timeout_s) in enumerate(zip(targets, (FIRST_S, SECOND_S), strict=True), 1):
-            answer = await self._try(target, method, path, _encoded(body), sent, timeout_s, right)
+            answer = await self._try(what, target, request, timeout_s, right)
             if answer is not None:
                 took = time.time() - began
                 self.samples.append(Sample(began, took, what, took <= RIGHT_S, tries))
@@ -97,42 +99,45 @@ class Desk:
         self.samples.append(Sample(began, time.time() - began, what, False, 2))
         raise Wrong(f"{method} {path}")
 
-    def _targets(self, service: str, number: str, has_token: bool) -> tuple[str, str]:
+    def _targets(self, what: str, service: str, number: str) -> tuple[str, str]:
         first, second = f"{service}-{number}", f"{service}-{'2' if number == '1' else '1'}"
         now = time.monotonic()
-        rests = [self._rests(one, has_token, now) for one in (first, second)]
-        return (second, first) if rests[0] and not rests[1] else (first, second)
+        if self._rests(first, what, now) and not self._rests(second, what, now):
+            return second, first
+        for about in (what, ""):
+            if (first, about) in self._resting:  # this one tries whether it is well again; others do not yet
+                self._resting[first, about] = now + REST_S
+        return first, second
 
-    def _rests(self, instance: str, has_token: bool, now: float) -> bool:
-        is_behind = has_token and self._resting.get((instance, True), 0.0) > now
-        return is_behind or self._resting.get((instance, False), 0.0) > now
+    def _rests(self, instance: str, what: str, now: float) -> bool:
+        return any(self._resting.get((instance, about), 0.0) > now for about in (what, ""))
 
     async def _try(
         self,
+        what: str,
         target: str,
-        method: str,
-        path: str,
-        body: bytes,
-        headers: dict[str, str],
+        request: tuple[str, str, bytes, dict[str, str]],
         timeout_s: float,
         right: Right,
     ) -> Answer | None:
         try:
-            answer = await self._pools[target].request(method, path, body, headers, timeout_s)
+            answer = await self._pools[target].request(*request, timeout_s)
         except (OSError, TimeoutError) as error:
-            self._failed(target, False, f"{target} {type(error).__name__}")
+            self._failed(target, "", f"{target} {type(error).__name__}")
             return None
         if answer.status >= 400:
-            is_behind = "shop-behind" in answer.headers
-            self._failed(target, is_behind, f"{target} {answer.status} {answer.body[:60].decode()}")
+            # One that lacks what this request needs may be all right for others.
+            self._failed(target, what, f"{target} {what}: {answer.status}")
             return None
         if not right(msgspec.json.decode(answer.body)):
-            self._failed(target, False, f"{target} {method} wrong answer")
+            self._failed(target, what, f"{target} {what}: wrong answer")
             return None
+        self._resting.pop((target, what), None)
+        self._resting.pop((target, ""), None)
         return answer
 
-    def _failed(self, target: str, is_behind: bool, reason: str) -> None:
-        self._resting[target, is_behind] = time.monotonic() + REST_S
+    def _failed(self, target: str, about: str, reason: str) -> None:
+        self._resting[target, about] = time.monotonic() + REST_S
         self.reasons[reason] = self.reasons.get(reason, 0) + 1
 
 

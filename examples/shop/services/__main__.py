@@ -23,6 +23,7 @@ FOLLOWERS: dict[str, list[Follower]] = {
     "inventory": [inventory.keeper, inventory.booker],
     "catalogue": [catalogue.projector],
 }
+TOKENS = {"orders": ("orders", "carts"), "inventory": ("stock",), "catalogue": ("catalogue", "orders")}
 DUMPS = {"orders": orders.dump, "inventory": inventory.dump, "catalogue": catalogue.dump}
 
 common = APIRouter(prefix="/shop")
@@ -50,7 +51,7 @@ def dump(here: Here) -> Response:
 def build(setting: Setting) -> FastAPI:
     """The application of an instance."""
     service = setting.instance.partition("-")[0]
-    app = application(setting, FOLLOWERS[service])
+    app = application(setting, TOKENS[service], FOLLOWERS[service])
     app.include_router(ROUTERS[service])
     app.include_router(common)
     return app

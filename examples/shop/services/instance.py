@@ -1,6 +1,6 @@
 """One instance of a service: its node, its counts, and the FastAPI application around them.
 
-How does a request find what an earlier one wrote elsewhere? An answer carries a token in a header; the client
+How does a request find what an earlier one wrote elsewhere? Each answer carries a token in a header; the client
 sends it with its next request, to whatever service, and that one waits until it has what the token says.
 """
 
@@ -11,14 +11,14 @@ import logging
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import Depends, FastAPI, Header, HTTPException, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 
 import gossamer
-from gossamer import headers
+from gossamer.integrations.fastapi import ReadYourWrites, add_exception_handlers, health_router, lifespan
 
 from .model import furthest, hosts
 
@@ -70,49 +70,43 @@ class Instance:
             keyspace = change.id.partition("/")[0]
             self.lags.append((keyspace, change.new["at"], change.visible_at))
 
-    async def caught_up(self, request: Request, keyspace: str) -> None:
-        """Wait for what the client's token says; 503 if it does not come soon."""
-        token = headers.from_http(request.headers, keyspace)
-        if token is None:
-            return
-        try:
-            await self.node.keyspace(keyspace).await_for(token, TOKEN_WAIT_S)
-        except gossamer.WaitTimeout:
-            raise HTTPException(503, "not here yet", {"Shop-Behind": "1"}) from None
-        except ValueError:
-            raise HTTPException(400, "the token is none") from None
-
 
 Follower = Callable[[Instance], Coroutine[Any, Any, None]]
 
 
-def application(setting: Setting, followers: Sequence[Follower]) -> FastAPI:
-    """An application that opens its node, follows what it must, and closes the node."""
+def application(setting: Setting, tokens: Sequence[str], followers: Sequence[Follower]) -> FastAPI:
+    """An application that opens its node, follows what it must, and closes the node.
+
+    ``tokens`` are the keyspaces of which clients read their own writes here.
+    """
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with AsyncExitStack() as stack:
-            own, read = hosts(setting.instance)
-            node = await stack.enter_async_context(
-                gossamer.aopen(
-                    setting.data,
-                    name=setting.instance,
-                    listen=setting.listen,
-                    peers=setting.peers,
-                    keyspaces=own,
-                    read_only=read,
-                    host_default=False,
-                )
-            )
-            say(f"node {node.address}")
-            app.state.instance = instance = Instance(setting, node)
-            tasks = [asyncio.create_task(_guarded(follower, instance)) for follower in followers]
-            yield
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+    async def following(app: FastAPI) -> AsyncIterator[None]:
+        node = app.state.gossamer
+        say(f"node {node.address}")
+        app.state.instance = instance = Instance(setting, node)
+        tasks = [asyncio.create_task(_guarded(follower, instance)) for follower in followers]
+        yield
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
-    return FastAPI(lifespan=lifespan, title=setting.instance)
+    own, read = hosts(setting.instance)
+    opened = lifespan(
+        setting.data,
+        then=following,
+        name=setting.instance,
+        listen=setting.listen,
+        peers=setting.peers,
+        keyspaces=own,
+        read_only=read,
+        host_default=False,
+    )
+    app = FastAPI(lifespan=opened, title=setting.instance)
+    app.add_middleware(ReadYourWrites, keyspaces=tokens, timeout=TOKEN_WAIT_S)
+    add_exception_handlers(app)
+    app.include_router(health_router())
+    return app
 
 
 async def _guarded(follower: Follower, instance: Instance) -> None:
@@ -131,20 +125,11 @@ def _instance(request: Request) -> Instance:
 
 
 Here = Annotated[Instance, Depends(_instance)]
-Key = Annotated[str, Header(alias="Idempotency-Key", min_length=1, max_length=100)]
 
 
-def answer(
-    of: object,
-    keyspace: gossamer.Keyspace | gossamer.Transaction | None = None,
-    token: str = "",
-    status: int = 200,
-) -> Response:
-    """JSON, with a token of a keyspace in a header if there is one."""
-    response = Response(msgspec.json.encode(of), status, media_type="application/json")
-    if keyspace is not None:
-        headers.to_http(response.headers, token, keyspace.name)
-    return response
+def answer(of: object, status: int = 200) -> Response:
+    """JSON, written by msgspec: FastAPI's own way looks at each value twice."""
+    return Response(msgspec.json.encode(of), status, media_type="application/json")
 
 
 def now() -> float:

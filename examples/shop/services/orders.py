@@ -10,17 +10,21 @@ from collections.abc import Iterable
 from typing import Any
 from zlib import crc32
 
-from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi import APIRouter, HTTPException, Response
 from pydantic import BaseModel, Field
 
 import gossamer
+from gossamer.crdt import Dot
+from gossamer.integrations.fastapi import RequiredOpId
 
 from . import quotes
-from .instance import Here, Instance, Key, answer, now
+from .instance import Here, Instance, answer, now
 from .model import DECLINED, ENDS, NUMBERS, PAID, PLACED, home
 from .reconcile import Reconciler, Source
 from .saga import Pay, money_after, pay, stage_after
 
+SAFE_S = 0.1
+"""For an order to reach another disk; it mostly takes some milliseconds."""
 LOOK_S = 1.0
 """Between two looks at an order that waits for others."""
 DECLINED_OF_1000 = 30
@@ -50,25 +54,22 @@ class Order(BaseModel):
 
 
 @router.post("/carts/{cart}/lines")
-async def put_in(cart: str, line: CartLine, key: Key, request: Request, here: Here) -> Response:
+async def put_in(cart: str, line: CartLine, op_id: RequiredOpId, here: Here) -> Response:
     """Put some of a title into a cart. Sent again with its key, to either instance, it counts once."""
-    await here.caught_up(request, "carts")  # so that the token below covers what the client put in elsewhere
     price = _price(here, line.title)
     carts = here.node.keyspace("carts")
-    async with carts.transaction(op_id=key) as tx:
+    async with carts.transaction(op_id=op_id) as tx:
         inside = tx.map("cart").map(cart).map(line.title)
         inside.counter("qty").add(line.qty)
         inside.register("price").set(price)
     here.count(tx)
     quote = quotes.sign(line.title, price)
-    line_now = {"title": line.title, "qty": line.qty, "price": price, "quote": quote}
-    return answer(line_now, carts, await carts.atoken(), 201)
+    return answer({"title": line.title, "qty": line.qty, "price": price, "quote": quote}, 201)
 
 
 @router.get("/carts/{cart}")
-async def look_into(cart: str, request: Request, here: Here) -> Response:
+async def look_into(cart: str, here: Here) -> Response:
     """What is in a cart, and at which price."""
-    await here.caught_up(request, "carts")
     lines = here.node.keyspace("carts").map("cart").map(cart).value()
     return answer({"cart": cart, "lines": {title: _quoted(title, line) for title, line in lines.items()}})
 
@@ -79,20 +80,28 @@ def _quoted(title: str, line: dict[str, Any]) -> dict[str, Any]:
 
 @router.put("/orders/{order}")
 async def place(order: str, body: Order, here: Here) -> Response:
-    """Place an order of what the customer saw. Its id is the idempotency key."""
+    """Place an order of what the customer saw. Its id is the idempotency key.
+
+    It is acknowledged when it is on two disks, so what a customer was told stands whatever happens to one instance. One
+    that nobody hears says 503, and the customer's program asks the other, with the same id.
+    """
     if not all(quotes.is_signed(line.title, line.price, line.quote) for line in body.lines):
         raise HTTPException(409, "not a price of ours")
+    if _state(here, order)["stage"] is None:
+        await _place(here, order, body)
+    return answer({"order": order, **_state(here, order)}, 202)
+
+
+async def _place(here: Instance, order: str, body: Order) -> None:
     orders = here.node.keyspace("orders")
-    async with orders.transaction(op_id=f"place {order}") as tx:
-        if tx.map("saga").register(order).get() is None:
+    try:
+        async with orders.transaction(op_id=f"place {order}") as tx:
             _write(tx, order, body, here.name)
-    if tx.cells:
-        here.count(tx)
-        await here.node.keyspace("carts").map("cart").aremove(body.cart)
-    token = (
-        await orders.atoken() if tx.dot is None else await tx.atoken()
-    )  # None: it came from the other instance
-    return answer({"order": order, **_state(here, order)}, orders, token, 202)
+    except gossamer.VersionMismatch:  # it has just come from the other instance
+        return
+    here.count(tx)
+    await here.node.keyspace("carts").map("cart").aremove(body.cart)
+    await orders.await_replicated(tx.token(), peers=1, timeout=SAFE_S)
 
 
 def _write(tx: gossamer.Transaction, order: str, body: Order, by: str) -> None:
@@ -106,13 +115,12 @@ def _write(tx: gossamer.Transaction, order: str, body: Order, by: str) -> None:
         one.register("price").set(line.price)
     inside.map("at").register(PLACED).set(body.ordered_at)
     tx.set("open").add(order)
-    tx.map("saga").register(order).set({"stage": PLACED, "at": at, "by": by})
+    tx.map("saga").register(order).set({"stage": PLACED, "at": at, "by": by}, expect=None)
 
 
 @router.get("/orders/{order}")
-async def how_far(order: str, request: Request, here: Here) -> Response:
+async def how_far(order: str, here: Here) -> Response:
     """How far an order is, for who placed it."""
-    await here.caught_up(request, "orders")
     state = _state(here, order)
     if state["stage"] is None:
         raise HTTPException(404, "no such order here")
@@ -164,7 +172,8 @@ async def settle(here: Instance, some: set[str]) -> Iterable[tuple[str, float]]:
 
 
 def _step(here: Instance, tx: gossamer.Transaction, order: str) -> float | None:
-    saga = tx.map("saga").register(order).get()
+    reading = tx.map("saga").register(order).read()
+    saga = reading.value
     if saga is None:  # its record came before it did
         return LOOK_S
     records = here.node.keyspace("stock").map("reservation").map(order).value()
@@ -181,19 +190,24 @@ def _step(here: Instance, tx: gossamer.Transaction, order: str) -> float | None:
     last = max([saga["at"], *(record["at"] for record in records.values())])
     if home(order) != here.number and now() - last < here.setting.takeover_s:
         return here.setting.takeover_s
-    _take(here, tx, order, step, paid)
+    _take(here, tx, order, step, paid, reading.version)
     return None if stage_after(step, _declines(order)) in ENDS and step is Pay.COMPLETE else LOOK_S
 
 
-def _take(here: Instance, tx: gossamer.Transaction, order: str, step: Pay, paid: str | None) -> None:
-    """Write what a step makes of an order. The provider is asked by the order's id, so twice is once."""
+def _take(
+    here: Instance, tx: gossamer.Transaction, order: str, step: Pay, paid: str | None, seen: Dot | None
+) -> None:
+    """Write what a step makes of an order, if nothing has come from the other instance since it was decided.
+
+    The provider is asked by the order's id, so twice is once.
+    """
     stage, money = stage_after(step, _declines(order)), money_after(step, paid, _declines(order))
     at = now()
     if money is not None and money != paid:
         amount = tx.map("order").map(order).register("total").get()
         tx.map("payment").register(order).set({"state": money, "amount": 0 if money == DECLINED else amount})
     tx.map("order").map(order).map("at").register(stage).set(at)
-    tx.map("saga").register(order).set({"stage": stage, "at": at, "by": here.name})
+    tx.map("saga").register(order).set({"stage": stage, "at": at, "by": here.name}, expect=seen)
     if step is Pay.COMPLETE:
         tx.set("open").discard(order)
 

@@ -22,7 +22,7 @@ BATCH = 60
 """Orders dealt with at once: a transaction of some 600 cells."""
 QUEUED = 2_000
 """Changes read ahead of those that are dealt with."""
-RETRY_S = 0.2
+RETRY_S = 0.05
 
 log = logging.getLogger("shop")
 
