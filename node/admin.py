@@ -16,6 +16,8 @@ Commit = Callable[[Sequence[Op]], Awaitable[Any]]
 REMOVE, FORGET = "members.remove", "members.forget"
 DROP = "keyspaces.drop"
 """With ``name`` and, if it is to go at once, ``force``. `LocalBackend` does it: the node lets go of its own copy."""
+LEAVE = "leave"
+"""With ``timeout``: the node that is asked leaves the cluster for good. `LocalBackend` does it."""
 UNSUBSCRIBE = "subscriptions.remove"
 """With ``keyspace`` and ``name``; gives whether there was one. `LocalBackend` does it: it is no matter of members."""
 

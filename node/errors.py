@@ -18,6 +18,7 @@
     │   ├── SubscriptionInUse     somebody else follows under this name now
     │   ├── WaitTimeout           what was waited for did not come in time (a TimeoutError as well)
     │   ├── TooStale              its state may be older than the reader allows
+    │   ├── Leaving               the node leaves the cluster, or has left it: write on another one
     │   ├── ReadOnly              the node only reads this keyspace: write on another one
     │   ├── OnlyCopy              a keyspace is not dropped while nobody else has all of it
     │   └── Quarantined           two payloads under one dot: some identity was used twice
@@ -94,8 +95,12 @@ class ReadOnly(StateError):
     """This node only reads the keyspace. Nothing was written."""
 
 
+class Leaving(StateError):
+    """This node leaves the cluster, or has left it, and takes no writes. Nothing was written."""
+
+
 class OnlyCopy(StateError):
-    """A keyspace was not dropped: it holds events that no other host is known to have."""
+    """A keyspace was not dropped, or the node has not left: it holds events that no other host is known to have."""
 
 
 class Closed(StateError):

@@ -112,7 +112,7 @@ class Knowledge:
         own = Member(me.name, me.replica, keyspaces={keyspace}, durability=me.durability)
         others = [m for m in registry.remaining if keyspace in m.keyspaces and m.name != me.name]
         for member in (own, *others):
-            has = state.delivered if member is own else self._had_by(member, keyspace, state)
+            has = state.delivered if member is own else self.had_by(member, keyspace, state)
             if wanted.lacks(has, known, counted if member.replica in counted else ()) is not None:
                 found.missing.add(member.name)
             elif member.durability == DURABLE:
@@ -127,7 +127,7 @@ class Knowledge:
         members = [
             m for m in self._engine.registry.remaining if keyspace in m.keyspaces and m.name != me.name
         ]
-        return {me.name: state.delivered, **{m.name: self._had_by(m, keyspace, state) for m in members}}
+        return {me.name: state.delivered, **{m.name: self.had_by(m, keyspace, state) for m in members}}
 
     def holders(self, keyspace: str, dot: Dot) -> dict[str, bool]:
         """Each other member that hosts the keyspace -> whether it is known to have committed an event."""
@@ -157,7 +157,7 @@ class Knowledge:
         had = {replica: m.name for m in members for replica in m.ids}
         return had | {m.replica: m.name for m in members if m.replica}
 
-    def _had_by(self, member: Member, keyspace: str, state: State) -> Vector:
+    def had_by(self, member: Member, keyspace: str, state: State) -> Vector:
         """What a member is known to have committed: what it told on a link, or a third one of it."""
         had = state.peers.get(member.replica, Vector()).copy()
         for shared in self._shared(keyspace, member.replica):

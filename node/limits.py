@@ -182,7 +182,12 @@ class LinkTiming(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
                 raise ValueError(f"{name}: {number!r} is not above 0")
 
 
+LEAVE_TIMEOUT_S = 60.0
+"""Seconds that leaving the cluster waits for others to have all that the node has, unless told otherwise: a few seconds where they
+are linked, more where somebody catches up."""
+LEAVE_CELLS = 500
+"""Paths looked at for bounded counters in one step of leaving: about a millisecond of the writer."""
+LEAVE_STEP_S = 0.05
+"""Seconds between two looks whether a leaving node may go, where nothing else happens."""
 DROP_TIMEOUT_S = 10.0
 """Seconds that dropping a keyspace waits for other hosts to confirm that they have all of it; they tell it within a few."""
-DROP_LOOK_S = 0.02
-"""Seconds between looks whether it has gone."""

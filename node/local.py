@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Any, cast
 
@@ -17,16 +14,16 @@ from .beaten import Record
 from .changing import ChangeFailed, Changing
 from .documents import binding
 from .documents.schema import Schema
-from .errors import Closed, OnlyCopy
 from .feed import Feeds
 from .handles import conflicts as ledgers
 from .handles.conflicts import Verb
 from .handles.resolvers import Resolvers
-from .limits import DROP_LOOK_S, DROP_TIMEOUT_S, PAGE_CELLS
+from .limits import DROP_TIMEOUT_S, LEAVE_TIMEOUT_S, PAGE_CELLS
+from .parting import Parting
 from .replication.registry import SYSTEM
-from .ticket import Future, Ticket
 from .turns import Attempt, Core, Effect, FeedInput, Instant, Settle, Update, Write
-from .waiting import Covered, Until, Wait
+from .until import auntil, until
+from .waiting import Covered, Wait
 from .writer import Writer
 
 
@@ -39,6 +36,7 @@ class LocalBackend:
         self.core, self._clock = core, clock
         self.writer = Writer(core, clock, dispatch)
         self._hosted: set[str] = set()
+        self.parting = Parting(core, self.writer, self._hosted.discard)
         self.bound: set[tuple[str, type]] = set()
         self.resolvers = Resolvers()
         self.feeds = Feeds(
@@ -221,43 +219,11 @@ class LocalBackend:
 
     def drop(self, keyspace: str, force: bool, timeout: float) -> None:
         """Let go of a keyspace. `OnlyCopy` if it may not go within ``timeout`` seconds."""
-        deadline = self._begin_drop(timeout)
-        try:
-            self.writer.submit(partial(self.core.leave, _writable(keyspace), force)).result()
-            while self.core.hosts(keyspace) and self._clock().mono < deadline:
-                time.sleep(DROP_LOOK_S)
-        except KeyboardInterrupt:
-            self._give_up_drop(keyspace)
-            raise
-        self._ended(keyspace, self.writer.submit(partial(self.core.stay, keyspace)).result())
+        self.parting.drop(_writable(keyspace), force, timeout)
 
     async def adrop(self, keyspace: str, force: bool, timeout: float) -> None:
         """`drop`, awaited."""
-        deadline = self._begin_drop(timeout)
-        try:
-            await self.writer.asubmit(partial(self.core.leave, _writable(keyspace), force))
-            while self.core.hosts(keyspace) and self._clock().mono < deadline:
-                await asyncio.sleep(DROP_LOOK_S)
-        except asyncio.CancelledError:
-            self._give_up_drop(keyspace)
-            raise
-        self._ended(keyspace, await self.writer.asubmit(partial(self.core.stay, keyspace)))
-
-    def _give_up_drop(self, keyspace: str) -> None:
-        """Nobody waits any more, so it must not go some time later, when nobody expects it."""
-        with suppress(Closed):
-            self._hosted.discard(keyspace)  # it may be gone already
-            self.writer.submit(partial(self.core.stay, keyspace))
-
-    def _begin_drop(self, timeout: float) -> float:
-        if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout >= 0:
-            raise ValueError(f"timeout: {timeout!r} is not a number of seconds")
-        return self._clock().mono + timeout
-
-    def _ended(self, keyspace: str, why_not: str) -> None:
-        if why_not:
-            raise OnlyCopy(why_not)
-        self._hosted.discard(keyspace)
+        await self.parting.adrop(_writable(keyspace), force, timeout)
 
     def _perform(self, what: FeedInput) -> Any:
         try:
@@ -308,16 +274,9 @@ class LocalBackend:
             raise _not_hosted(keyspace) from None
 
     def _watch(self, keyspace: str, wait: Wait, timeout: float, why: str) -> None:
-        until, ticket = Until(partial(self.core.lacks, keyspace, wait)), Ticket()
-        until.why = why
-        if timeout > 0:
-            self.writer.watch(until, ticket)
-        try:
-            ticket.result(timeout)
-        except TimeoutError:
-            raise waiting.too_late(wait, keyspace, timeout, until.why) from None
-        finally:
-            until.is_over = True
+        missing = until(self.writer, partial(self.core.lacks, keyspace, wait), timeout, why)
+        if missing is not None:
+            raise waiting.too_late(wait, keyspace, timeout, missing)
 
     async def await_until(self, keyspace: str, wait: Wait, timeout: float) -> None:
         waiting.check(wait)
@@ -332,18 +291,9 @@ class LocalBackend:
             raise _not_hosted(keyspace) from None
 
     async def _awatch(self, keyspace: str, wait: Wait, timeout: float, why: str) -> None:
-        until = Until(partial(self.core.lacks, keyspace, wait))
-        until.why = why
-        future: Future = asyncio.get_running_loop().create_future()
-        if timeout > 0:
-            self.writer.watch(until, future)
-        try:
-            async with asyncio.timeout(timeout):
-                await future
-        except TimeoutError:
-            raise waiting.too_late(wait, keyspace, timeout, until.why) from None
-        finally:
-            until.is_over = True
+        missing = await auntil(self.writer, partial(self.core.lacks, keyspace, wait), timeout, why)
+        if missing is not None:
+            raise waiting.too_late(wait, keyspace, timeout, missing)
 
     def _has(self, keyspace: str, wait: Covered) -> bool:
         self.writer.check_open()
@@ -367,6 +317,9 @@ class LocalBackend:
         """An operator's request. `ValueError` for a verb that there is not."""
         if verb == admin.UNSUBSCRIBE:
             return await self.feeds.aunsubscribe(str(arguments.get("keyspace")), arguments.get("name", ""))
+        if verb == admin.LEAVE:
+            await self.parting.aleave(arguments.get("timeout", LEAVE_TIMEOUT_S))
+            return {"state": "left"}
         if verb == admin.DROP:
             name, force = arguments.get("name", ""), arguments.get("force", False)
             if not isinstance(name, str) or not isinstance(force, bool):

@@ -25,7 +25,7 @@ from .documents import binding
 from .handles import Keyspace
 from .handles.conflicts import Conflict
 from .handles.keyspace import DEFAULT
-from .limits import DROP_TIMEOUT_S, LinkTiming
+from .limits import DROP_TIMEOUT_S, LEAVE_TIMEOUT_S, LinkTiming
 from .local import LocalBackend
 from .notices import NoticeThread
 from .opening import open_replica
@@ -112,6 +112,19 @@ class Node(Keyspace):
     ) -> None:
         """`drop_keyspace`, awaited."""
         await self._local.adrop(name, force, timeout)
+
+    def leave(self, timeout: float = LEAVE_TIMEOUT_S) -> None:
+        """Leave the cluster for good, once other members have all that is here; then close the node.
+
+        It takes no more writes from now on (`Leaving`), and gives its rights of bounded counters away. `OnlyCopy` at once if
+        a keyspace has no other host, and `WaitTimeout` after ``timeout`` seconds, which says what is missing and who lacks it: in both
+        cases nothing is lost, and the node goes on. Its directory cannot be opened as a node afterwards.
+        """
+        self._local.parting.leave(timeout)
+
+    async def aleave(self, timeout: float = LEAVE_TIMEOUT_S) -> None:
+        """`leave`, awaited."""
+        await self._local.parting.aleave(timeout)
 
     def status(self) -> dict[str, Any]:
         """A plain, JSON-ready snapshot: replica, members, and for each keyspace what it holds and lacks."""

@@ -39,7 +39,13 @@ def open_replica(
         if directory.doubt is not None:
             _log_new_id(directory, directory.doubt)
         _check_cluster(directory, config.cluster)
-        return _replica(config, directory, name or config.name, address or config.address or "")
+        replica = _replica(config, directory, name or config.name, address or config.address or "")
+        if replica.is_gone:
+            raise DirectoryUnusable(
+                f"{directory.path}: its node has left the cluster for good, and the others have all that it had; begin with "
+                "an empty directory, under the same name if you like (gossamer backup keeps this one)"
+            )
+        return replica
     except BaseException:
         directory.close()
         raise

@@ -13,7 +13,7 @@ from gossamer.crdt import Cell, Dot, Event, path, register_lww
 from . import beaten, idempotent
 from .apply import expand
 from .backend import EXPECT, Op, make_op
-from .errors import AnotherNode, ReadOnly
+from .errors import AnotherNode, Leaving, ReadOnly
 from .op_id import check_op_id
 from .remembered import Remembered
 from .replication.engine import Engine
@@ -61,9 +61,13 @@ class OwnEvents:
         ops = one.change(draft.cell(one.path))
         return self._identified(draft, Write(one.keyspace, ops, op_id=one.op_id), now)
 
-    def next_event(self, draft: Draft, now: Instant, ops: Sequence[Op] = ()) -> Event:
-        """The event that is made next, if one is made. `ReadOnly` if this node makes none in this keyspace."""
-        if not self._engine.may_write(draft.tables.name):
+    def next_event(
+        self, draft: Draft, now: Instant, ops: Sequence[Op] = (), *, is_gift: bool = False
+    ) -> Event:
+        """The event that is made next, if one is made. `ReadOnly` or `Leaving` if this node makes none, or only gifts."""
+        if not is_gift and not self._engine.may_write(draft.tables.name):
+            if self._engine.is_departing or self._engine.has_left:
+                raise Leaving("this node leaves the cluster, or has left it, and takes no writes")
             raise ReadOnly(f"keyspace {draft.tables.name!r}: this node only reads it")
         estate = self._rights.needed(ops, draft.tables.name, draft.state.delivered)
         return Event(
@@ -73,9 +77,9 @@ class OwnEvents:
             estate,
         )
 
-    def commit(self, draft: Draft, ops: Sequence[Op], now: Instant) -> Dot | None:
-        """One event of this node's own, over as many cells as it changes."""
-        event = self.next_event(draft, now, ops)
+    def commit(self, draft: Draft, ops: Sequence[Op], now: Instant, *, is_gift: bool = False) -> Dot | None:
+        """One event of this node's own, over as many cells as it changes. ``is_gift``: of rights, to another node."""
+        event = self.next_event(draft, now, ops, is_gift=is_gift)
         changed = expand(ops, draft.scan, draft.cell, event, draft.pending)
         self.stand(draft, event, changed)
         return (event.replica, event.seq) if changed else None

@@ -19,13 +19,14 @@ from gossamer.crdt import Cell, Dot, path
 from . import beaten
 from .backend import Op
 from .changing import ChangeFailed
+from .departing import Departure
 from .errors import GossamerError, InsufficientRights, NotReady, StoreError
 from .feed import upkeep
 from .feed.hub import Hub
 from .feed.upkeep import RETENTION, Retention
 from .hosting import Hosting
 from .knowledge import Knowledge
-from .limits import EXPLAIN_CELLS_MAX, OP_WINDOW_S
+from .limits import EXPLAIN_CELLS_MAX, LEAVE_STEP_S, OP_WINDOW_S
 from .own_events import OwnEvents
 from .remembered import Remembered
 from .replication import limits, registry
@@ -104,6 +105,7 @@ class Replica:
             self._host(name)
         self._scrub = Scrub(store, self.engine.healer)
         self._rights = Rights(self.engine, self._knows_members)
+        self._departure = Departure(store, self.engine, self._hosting, self.knowledge, self._rights)
         self._own = OwnEvents(self.engine, self.remembered, self._rights)
         self._settled: list[tuple[Write, Result]] = []
         self._system_seen: State | None = None
@@ -160,6 +162,25 @@ class Replica:
         self._upkeep.wake_at = self.wake_at = 0.0
         return self._hosting.stay(keyspace)
 
+    def depart(self) -> None:
+        """Take no more writes, and leave the cluster as soon as others have everything. `OnlyCopy` if nobody could."""
+        self._departure.begin()
+        self._upkeep.wake_at = self.wake_at = 0.0
+
+    def remain(self) -> str | None:
+        """Give up leaving; why it could not go, None if it has left."""
+        self._upkeep.wake_at = self.wake_at = 0.0
+        return self._departure.give_up()
+
+    def lacks_to_go(self) -> str | None:
+        """What is missing until it has left, in words; None: nothing."""
+        return self._departure.lacks()
+
+    @property
+    def is_gone(self) -> bool:
+        """It has left the cluster for good, and others know."""
+        return self.engine.has_left and self._departure.is_known()
+
     def _drop(self, keyspace: str) -> None:
         self._hosting.drop(keyspace)
         self._upkeep.forget(keyspace)
@@ -170,7 +191,7 @@ class Replica:
         log.info("%s: keyspace %r was dropped here", self.engine.identity.name, keyspace)
 
     def _drop_left(self) -> None:
-        for name in sorted(self.engine.leaving):
+        for name in () if self.engine.is_departing else sorted(self.engine.leaving):
             if self._hosting.may_go(name):
                 self._drop(name)
 
@@ -199,6 +220,7 @@ class Replica:
                 ):
                     results[at] = self._take(drafts, inputs[at], now)
                 settled = self._move_rights(drafts, made, now)
+                self._say_farewell(drafts, made, now)
         except StoreError as error:
             self.engine.close_all("the store failed")
             self.counts.failed_turns += 1
@@ -286,7 +308,10 @@ class Replica:
             return where[0] in made and where[1] in made[where[0]].bounded
 
         def commit(draft: Draft, ops: Sequence[Op]) -> Dot | None:
-            return self._own.commit(draft, ops, now) if self.may_write(draft.tables.name) else None
+            """A gift, which a node that leaves makes as well."""
+            if draft.tables.name in self.engine.read_only or self.engine.has_left:
+                return None
+            return self._own.commit(draft, ops, now, is_gift=True)
 
         def write(draft: Draft, one: Write) -> Dot | None:
             return self._own.write(draft, one, now)
@@ -297,6 +322,15 @@ class Replica:
             self._rights.even_out(drafts, commit, now.mono)
             self._rights.ask(drafts, now.mono)
         return settled
+
+    def _say_farewell(self, drafts: Callable[[str], Draft], made: dict[str, Draft], now: Instant) -> None:
+        """Write that this node has left, if nobody needs it any more."""
+        if self.engine.is_departing:
+            ops = self._departure.farewell(
+                lambda name: made[name].state if name in made else self.store.state(name)
+            )
+            if ops:
+                self._own.commit(drafts(SYSTEM), ops, now)
 
     def _knows_members(self) -> bool:
         """Half a registry would make members of those that are none."""
@@ -377,6 +411,9 @@ class Replica:
         self.wake_at = min(
             self.engine.wake_at, self._upkeep.wake_at, self._rights.wake_at(), self._scrub.wake_at()
         )
+        if self.engine.is_departing:
+            self._departure.look()
+            self.wake_at = min(self.wake_at, now.mono + LEAVE_STEP_S)
         if self.engine.receiver.has_late_shares:
             self.wake_at = 0.0
         return effects
@@ -394,6 +431,8 @@ class Replica:
 
     def wants(self, address: str) -> bool:
         """Whether dialing an address would help: not if it is this node, or a peer that is linked already."""
+        if self.is_gone:
+            return False
         found = self.engine.leads_to(address)
         if found is None:
             return True

@@ -27,7 +27,9 @@ def status(replica: Replica, now: float) -> dict[str, Any]:
         "cluster": engine.identity.cluster,
         "old_replicas": [i.hex() for i in engine.old_ids],
         "unmet_peers": engine.unmet(),
-        "forgotten": engine.is_forgotten,
+        "forgotten": engine.is_forgotten and not engine.has_left,
+        "leaving": engine.is_departing and not engine.has_left,
+        "left": replica.is_gone,
         "damaged": _damaged(replica),
         "members": members(replica, now),
         "keyspaces": {name: keyspace(replica, name, now) for name in replica.store.keyspaces()},
@@ -53,7 +55,7 @@ def members(replica: Replica, now: float) -> list[dict[str, Any]]:
             "keyspaces": sorted(m.keyspaces),
             "read_only": sorted(m.read_only),
             "clock_skew_s": _skew(m.replica, replica),
-            "state": _member_state(m.is_forgotten, m.is_removed, m.replica, replica.replica, linked),
+            "state": _member_state(m, replica.replica, linked),
             "old_replicas": sorted(i.hex() for i in m.ids if i != m.replica),
             "sealed": sorted(i.hex() for i in m.ids if i in sealed),
             "last_heard_s": _last_heard(replica, m, now),
@@ -100,14 +102,16 @@ def _skew(member: bytes, replica: Replica) -> float | None:
     return None if micros is None else round(micros / 1e6, 3)
 
 
-def _member_state(forgotten: bool, removed: bool, member: bytes, me: bytes, linked: set[bytes]) -> str:
-    if forgotten:
+def _member_state(member: Member, me: bytes, linked: set[bytes]) -> str:
+    if member.has_left:
+        return "left"
+    if member.is_forgotten:
         return "forgotten"
-    if removed:
+    if member.is_removed:
         return "removed"
-    if member == me:
+    if member.replica == me:
         return "self"
-    return "linked" if member in linked else "away"
+    return "linked" if member.replica in linked else "away"
 
 
 def keyspace(replica: Replica, name: str, now: float) -> dict[str, Any]:
@@ -122,7 +126,7 @@ def keyspace(replica: Replica, name: str, now: float) -> dict[str, Any]:
         "delivered": vector_of(state.delivered),
         "events": state.delivered.count(),
         "digest": f"{state.digest:032x}",
-        "read_only": not replica.may_write(name),
+        "read_only": name in engine.read_only,
         "hosts": sorted(m.name for m in hosts),
         "unreachable_hosts": sorted(m.name for m in hosts if m.replica in unreachable),
         "cells": cells,

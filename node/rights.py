@@ -75,6 +75,8 @@ class Rights:
 
     def wake_at(self) -> float:
         """When there is something to do next."""
+        if self._engine.is_departing and self._watched:
+            return 0.0
         spends = min((one.until for one in self._waiting), default=math.inf)
         asks = min(
             (self._asks_at(one.where) for one in self._waiting if one.where in self._asked_at),
@@ -135,7 +137,9 @@ class Rights:
 
     def ask(self, drafts: Drafts, now: float) -> None:
         """Ask linked peers for what is lacking here, if they have it."""
-        if not self._failed and not self._waiting:
+        if self._engine.is_departing:
+            self._failed.clear()
+        if self._engine.is_departing or not self._failed and not self._waiting:
             return
         wanted: dict[Where, list[int]] = {where: [amount] for where, amount in self._failed.items()}
         for one in self._still_waiting():
@@ -191,6 +195,8 @@ class Rights:
 
     def even_out(self, drafts: Drafts, commit: Commit, now: float) -> None:
         """Give to those that run low, of some of the counters that were changed."""
+        if self._engine.is_departing:
+            return self._give_all(drafts, commit)
         if now < self._even_at or not self._watched:
             return
         self._even_at = now + limits.EVEN_EVERY_S
@@ -198,6 +204,27 @@ class Rights:
             del self._watched[where]
             if self._even(drafts(where[0]), where, commit):
                 self._watched[where] = None  # again, behind the others
+
+    @property
+    def is_watching(self) -> bool:
+        """There are counters to be looked at."""
+        return bool(self._watched)
+
+    def _give_all(self, drafts: Drafts, commit: Commit) -> None:
+        """Give away what is here of some of the counters; a gift changes its counter, so that is looked at again."""
+        me = self._engine.identity.replica
+        for where in list(self._watched)[: limits.EVEN_COUNTERS]:
+            held = self._held(drafts(where[0]), *where)
+            if held is None:
+                continue  # not whole, or damaged: it has to be mended first
+            del self._watched[where]
+            heirs = held.keys() - {me} or self._staying(where[0])
+            _give(drafts(where[0]), where[1], rights.legacy(me, held, heirs), commit)
+
+    def _staying(self, keyspace: str) -> set[bytes]:
+        """Members that may spend in a keyspace, linked or not, and are not leaving it."""
+        members = self._engine.registry.remaining
+        return {m.replica for m in members if keyspace in m.keyspaces - m.leaving - m.read_only}
 
     def _even(self, draft: Draft, where: Where, commit: Commit) -> bool:
         """Give what should be given of one counter; whether it must be looked at again though nothing changes."""

@@ -230,6 +230,15 @@ class Core(FeedCore, Protocol):
     def stay(self, keyspace: str) -> str:
         """Give up dropping it; why it could not go, empty if it has gone. Writer thread."""
 
+    def depart(self) -> None:
+        """Take no more writes, and leave the cluster as soon as others have everything. `OnlyCopy`. Writer thread."""
+
+    def remain(self) -> str | None:
+        """Give up leaving; why it could not go, None if it has left. Writer thread."""
+
+    def lacks_to_go(self) -> str | None:
+        """What is missing until it has left, in words; None: nothing. Writer thread, between turns."""
+
     def cell(self, keyspace: str, cell_path: bytes) -> Cell:
         """The cell at a path. Any thread."""
 

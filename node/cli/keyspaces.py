@@ -30,7 +30,7 @@ def keyspaces(ctx: click.Context, at: str, timeout: float, as_json: bool) -> Non
 
 
 def _listed(status: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    members = [m for m in status["members"] if m["state"] not in ("removed", "forgotten")]
+    members = [m for m in status["members"] if m["state"] not in ("removed", "forgotten", "left")]
     names = {name for m in members for name in m["keyspaces"]} | status["keyspaces"].keys()
     for name in sorted(name for name in names if not name.startswith("$")):
         here = status["keyspaces"].get(name)

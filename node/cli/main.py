@@ -14,7 +14,7 @@ from .documents import documents
 from .exits import Commands
 from .explain import explain
 from .keyspaces import keyspaces
-from .members import members, status
+from .members import leave, members, status
 from .monitoring import monitoring
 from .portable import export, import_
 from .serve import config, serve
@@ -44,7 +44,7 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "Bounded counters": (mint, spend, transfer),
     "Changes": (watch, subscriptions),
     "Wait for others": (token, wait),
-    "The cluster": (status, members, keyspaces, documents),
+    "The cluster": (status, members, leave, keyspaces, documents),
     "Conflicts": (explain, conflicts, reinstate, dismiss),
     "A directory, on its machine": (backup, restore, verify, compact),
     "When something is wrong": (doctor, monitoring),

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from ..limits import LEAVE_TIMEOUT_S
 from . import show
 from .exits import not_found
 from .options import at_node, node_at
@@ -97,6 +98,29 @@ def _show_losses(member: dict[str, Any]) -> None:
 
 @click.command()
 @at_node
+@click.option(
+    "--within", type=click.FloatRange(0), default=LEAVE_TIMEOUT_S, show_default=True, metavar="SECONDS"
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def leave(at: str, timeout: float, as_json: bool, within: float, yes: bool) -> None:
+    """Have the node leave the cluster for good, once other members have all that it has.
+
+    It takes no writes from then on, and 'gossamer serve' ends when it is through. Within --within seconds, or it stays
+    and it is said what was missing; nothing is lost either way. For a node that is gone already see 'members forget'.
+    """
+    with node_at(at, max(timeout, within + 5)) as client:
+        name = client.status()["name"]
+        if not yes:
+            click.confirm(f"Have {name} leave the cluster for good?", abort=True, err=True)
+        client.leave(within)
+    if as_json:
+        show.print_json({"member": name, "state": "left"})
+    else:
+        click.echo(f"{name} has left; all that it had is with the others")
+
+
+@click.command()
+@at_node
 def status(at: str, timeout: float, as_json: bool) -> None:
     """Print what the node holds, and what it and its peers lack of each other."""
     with node_at(at, timeout) as client:
@@ -118,6 +142,8 @@ def _of_node(found: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     yield "cluster", found["cluster"]
     yield "members", f"{len(members)}, {linked} of them linked"
     yield "store", f"{found['store_bytes']:,} bytes"
+    if found["leaving"] or found["left"]:
+        yield "leaving", "it has left the cluster" if found["left"] else "it leaves the cluster: no writes"
     if found["forgotten"]:
         yield "forgotten", "the cluster has forgotten this node"
 

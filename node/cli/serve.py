@@ -140,8 +140,11 @@ def _show(node: Node, settings: Settings) -> None:
 def _live(node: Node, life: Life, stop: Stop) -> str:
     """Log what happens until there is a reason to stop. A store that failed raises here."""
     while True:
-        for event in life.look(node.status()):
+        status = node.status()
+        for event in life.look(status):
             logs.event(event.name, **event.fields)
+        if status["left"]:
+            return "it has left the cluster"
         reason = stop.wait(LOOK_EVERY_S)
         if reason is not None:
             return reason

@@ -90,7 +90,7 @@ class Duties:
     def due(self, states: dict[str, State], now: float) -> list[Op]:
         """What this node must write into ``$system`` now: its registration, silence votes, answers for seals."""
         me, reg = self._engine.identity, self._engine.registry
-        if reg.is_damaged:
+        if reg.is_damaged or self._engine.has_left:
             return []
         ops = registry.join_ops(
             reg,
@@ -101,7 +101,9 @@ class Duties:
             self._engine.old_ids,
             durability=me.durability,
             read_only=self._engine.read_only & states.keys(),
-            leaving=self._engine.leaving & states.keys(),
+            leaving=states.keys() - {SYSTEM}
+            if self._engine.is_departing
+            else self._engine.leaving & states.keys(),
             dropped=self._engine.dropped,
             is_again=self._engine.has_registered,
         )

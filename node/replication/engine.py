@@ -86,6 +86,8 @@ class Engine:
         """Keyspaces in which this node makes no event."""
         self.leaving: set[str] = set()
         """Keyspaces that this node drops once others have all of them."""
+        self.is_departing = False
+        """This node leaves the cluster: it lets go of everything, and makes no event but those that this takes."""
         self.dropped: set[str] = set()
         """``<id> <keyspace>``: what this node has dropped, and as whom."""
         self.quarantined: dict[str, int] = {}
@@ -166,7 +168,15 @@ class Engine:
 
     def may_write(self, keyspace: str) -> bool:
         """Whether this node may make events in a keyspace: writes, and all that it does unasked."""
+        if self.has_left or (self.is_departing and keyspace != SYSTEM):
+            return False
         return keyspace not in self.read_only
+
+    @property
+    def has_left(self) -> bool:
+        """Whether this node has written that it left for good, or somebody has with its id."""
+        seal = self.registry.seals.get(self.identity.replica)
+        return seal is not None and seal.has_left
 
     def unmet(self) -> list[str]:
         """Configured peers that were never met. What they may have written is not known, so nothing is stable yet."""

@@ -12,6 +12,7 @@
                           /set:dropped           <id> <keyspace>: what it has dropped, never to have it again as <id>
                           /flag:removed          it does not count for stability
     map:seals/map:<id>/flag:forgotten            an operator forgot the member: seal without waiting
+                      /flag:left                 its node said that it stops for good: the same, and all it had is with others
                       /flag:dead                 an operator confirmed that the node is dead for good
                       /set:silent                members that agree that the id has been silent
                       /map:answers/register:<member>   what that member says of the id
@@ -55,6 +56,8 @@ class Member:
     dropped: set[str] = field(default_factory=set)
     is_removed: bool = False
     is_forgotten: bool = False
+    """For good, or it has left; a node that begins anew under the name of one that left is a member as any."""
+    has_left: bool = False
 
 
 @dataclass
@@ -129,7 +132,7 @@ class Registry:
     def is_agreed(self, seal: Seal) -> bool:
         """Every remaining member has found the id silent, or an operator forgot it; one who answers saw that."""
         needed = {m.name for m in self.remaining}
-        has_begun = seal.is_forgotten or seal.settled is not None or bool(seal.answers)
+        has_begun = seal.is_forgotten or seal.has_left or seal.settled is not None or bool(seal.answers)
         return has_begun or (bool(needed) and needed <= seal.silent)
 
     def naming(self, replica: bytes) -> bytes | None:
@@ -211,7 +214,10 @@ def read(view: View) -> Registry:
             _read_seal(registry.seals.setdefault(replica, Seal(replica)), components[2:], value)
     registry.is_damaged = bool(view.damaged())
     for member in registry.members.values():
-        member.is_forgotten = any(s.is_forgotten and s.replica in member.ids for s in registry.seals.values())
+        seal = registry.seals.get(member.replica)
+        member.has_left = seal is not None and seal.has_left
+        is_forgotten = any(s.is_forgotten and s.replica in member.ids for s in registry.seals.values())
+        member.is_forgotten = is_forgotten or member.has_left
     return registry
 
 
@@ -261,6 +267,8 @@ def _read_seal(seal: Seal, rest: path.Path, value: Any) -> None:
             seal.silent.add(name)
         case (("flag", "dead"),):
             seal.is_dead = value
+        case (("flag", "left"),):
+            seal.has_left = value
         case (("map", "answers"), ("register", name)) if isinstance(value, dict):
             seal.answers[name] = seals.of_value(value)
         case (("map", "bounds"), ("register", name)) if isinstance(value, dict):
@@ -331,6 +339,15 @@ def forget_ops(member: Member, *, is_dead: bool = False) -> list[Op]:
         make_op(_at(("map", "seals"), ("map", i.hex()), ("flag", flag)), "enable")
         for i in sorted(member.ids | ({member.replica} if member.replica else set()))
         for flag in flags
+    ]
+
+
+def leave_ops(ids: Iterable[bytes]) -> list[Op]:
+    """Begin, as the node itself, the seal of all its ids. Final; it is dead for good, so what it still has is inherited."""
+    return [
+        make_op(_at(("map", "seals"), ("map", i.hex()), ("flag", flag)), "enable")
+        for i in sorted(ids)
+        for flag in ("left", "dead")
     ]
 
 

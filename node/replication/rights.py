@@ -57,6 +57,17 @@ def gifts(me: bytes, held: Mapping[bytes, int]) -> dict[bytes, int]:
     return out
 
 
+def legacy(me: bytes, held: Mapping[bytes, int], heirs: Collection[bytes]) -> dict[bytes, int]:
+    """What this node gives to whom when it leaves: all it has, in equal parts."""
+    receivers = sorted({*heirs} - {me})
+    out, left = {}, held[me]
+    for n, holder in enumerate(receivers):
+        amount = min(-(-left // (len(receivers) - n)), counter_bounded.AMOUNT_MAX)
+        if amount > 0:
+            out[holder], left = amount, left - amount
+    return out
+
+
 def asks(me: bytes, wanted: int, held: Mapping[bytes, int]) -> dict[bytes, int]:
     """Whom to ask for how much, to have ``wanted`` here: the richest first. Nobody if all together have less."""
     missing = wanted - held[me]

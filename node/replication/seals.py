@@ -58,6 +58,8 @@ class Seal:
     is_forgotten: bool = False
     is_dead: bool = False
     """An operator confirmed that the node is dead for good: what has no heir may go to the lowest id."""
+    has_left: bool = False
+    """Its node said itself that it stops for good, once others had all it had: as if it was forgotten."""
     silent: set[str] = field(default_factory=set)
     answers: dict[str, Answer] = field(default_factory=dict)
     settled: Settlement | None = None

@@ -81,7 +81,12 @@ class Wants:
         ready = {
             peer for peer, s in shared.items() if s is not None and s.theirs is not None and s.their_whole
         }
-        return ready & self.hosts(keyspace)
+        return ready & self.hosts(keyspace) - self._leaving(keyspace)
+
+    def _leaving(self, keyspace: str) -> set[bytes]:
+        """Those that are about to go, so that nobody gives them anything."""
+        members = self._engine.registry.remaining
+        return {m.replica for m in members if keyspace in m.leaving} - {self._engine.identity.replica}
 
     def hosts(self, keyspace: str) -> set[bytes]:
         """Replica ids of the members that count and may spend in a keyspace."""

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from ..handles import Keyspace
-from ..limits import CLIENT_TIMEOUT_S, DROP_TIMEOUT_S, WAIT_S_MAX
+from ..limits import CLIENT_TIMEOUT_S, DROP_TIMEOUT_S, LEAVE_TIMEOUT_S, WAIT_S_MAX
 from ..tls import TLS, of
 from .remote import RemoteBackend
 
@@ -47,6 +47,14 @@ class Client(Keyspace):
     def drop_keyspace(self, name: str, *, force: bool = False, timeout: float = DROP_TIMEOUT_S) -> None:
         """Have the node let go of a keyspace, as `Node.drop_keyspace`. The client's own timeout should be longer."""
         self.admin("keyspaces.drop", name=name, force=force, timeout=timeout)
+
+    def leave(self, timeout: float = LEAVE_TIMEOUT_S) -> None:
+        """Have the node leave the cluster, as `Node.leave`. The client's own timeout should be longer."""
+        self.admin("leave", timeout=timeout)
+
+    async def aleave(self, timeout: float = LEAVE_TIMEOUT_S) -> None:
+        """`leave`, awaited."""
+        await self._remote.aadmin("leave", {"timeout": timeout})
 
     def close(self) -> None:
         """Close the connection. Again: does nothing."""

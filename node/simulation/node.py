@@ -16,12 +16,12 @@ from ..beaten import Record
 from ..changing import ChangeFailed, Changing, check_outside
 from ..documents import binding
 from ..documents.schema import Schema
-from ..errors import Closed, OnlyCopy
+from ..errors import Closed, OnlyCopy, WaitTimeout
 from ..feed import Feeds, Wanted
 from ..handles import Keyspace
 from ..handles.conflicts import Ledgers, Verb, listed
 from ..handles.resolvers import Resolvers
-from ..limits import DROP_TIMEOUT_S, OP_WINDOW_S
+from ..limits import DROP_TIMEOUT_S, LEAVE_TIMEOUT_S, OP_WINDOW_S
 from ..notices import Listener, Notices
 from ..replica import DEFAULT, Replica
 from ..replication.engine import Identity
@@ -331,6 +331,19 @@ class SimulatedNode(Keyspace):
     ) -> None:
         """`drop_keyspace`, for async code."""
         self.drop_keyspace(name, force=force, timeout=timeout)
+
+    def leave(self, timeout: float = LEAVE_TIMEOUT_S) -> None:
+        """Leave the cluster for good; simulated time passes until others have all of it. `WaitTimeout` if they do not."""
+        self.core.depart()
+        self.flush()
+        self._pass_until(lambda: self.core.lacks_to_go() is None, timeout)
+        why_not = self.core.remain()
+        if why_not is not None:
+            raise WaitTimeout(f"the node has not left within {timeout:g} s: {why_not}")
+
+    async def aleave(self, timeout: float = LEAVE_TIMEOUT_S) -> None:
+        """`leave`, for async code."""
+        self.leave(timeout)
 
     def _gone(self, name: str, why_not: str) -> None:
         if why_not:

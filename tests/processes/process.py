@@ -117,6 +117,13 @@ class Serve:
         self.kill()
         return code
 
+    def wait(self) -> int:
+        """The exit code of a process that ends by itself."""
+        assert self._process is not None
+        code = self._process.wait(DEADLINE_S)
+        self.kill()
+        return code
+
     def freeze(self) -> None:
         """SIGSTOP; it has stopped when this returns."""
         os.kill(self.pid, signal.SIGSTOP)

@@ -113,6 +113,15 @@ class StandIn:
     def leave(self, keyspace: str, force: bool = False) -> None:
         self.hosted.discard(keyspace)
 
+    def depart(self) -> None:
+        pass
+
+    def remain(self) -> str | None:
+        return None
+
+    def lacks_to_go(self) -> str | None:
+        return None
+
     def stay(self, keyspace: str) -> str:
         return ""
 

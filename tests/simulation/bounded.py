@@ -96,9 +96,11 @@ class Bounded(HeirSchedule):
         honest = OwnEvents.commit
         kept = {name: getattr(limits, name) for name in DRAWN}
 
-        def commit(own: OwnEvents, draft: Draft, ops: Sequence[Op], now: Instant) -> Dot | None:
+        def commit(
+            own: OwnEvents, draft: Draft, ops: Sequence[Op], now: Instant, *, is_gift: bool = False
+        ) -> Dot | None:
             before = draft.state.delivered.copy()
-            dot = honest(own, draft, ops, now)
+            dot = honest(own, draft, ops, now, is_gift=is_gift)
             if dot is not None and draft.tables.name == KEYSPACE:
                 self.record(own, draft, dot, ops, before, now)
             return dot
@@ -145,10 +147,14 @@ class Bounded(HeirSchedule):
         for at in STOCKS.values():
             assert total(self._not_lost(at)) >= 0, "oversold"
         seen: set[bytes] = set()
-        for node in self.alive():
+        for node in self.any_holder():
             estate = set(node.core.estate(KEYSPACE))
             assert not seen & estate, f"{node} and another one both hold the rights of {seen & estate}"
             seen |= estate
+
+    def any_holder(self) -> list[SimulatedNode]:
+        """The nodes that may spend."""
+        return self.alive()
 
     def _not_lost(self, at: bytes) -> list[Did]:
         """What the forgotten told nobody is gone; of the others every event counts, whoever has seen it."""

@@ -16,6 +16,7 @@ from .feed import FeedSchedule
 from .heirs import HeirSchedule
 from .idempotent import Idempotent
 from .large import Large
+from .leaving import LeavingSchedule
 from .partial import PartialSchedule
 from .schedule import Schedule
 from .tokens import Tokens
@@ -33,4 +34,5 @@ KINDS: dict[str, type[Schedule]] = {
     "partial": PartialSchedule,
     "idempotent": Idempotent,
     "large": Large,
+    "leaving": LeavingSchedule,
 }
