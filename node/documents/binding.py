@@ -5,7 +5,8 @@ The record is a register in the keyspace of the registry, so that it replicates 
     map:documents/map:<keyspace>/register:<class>      the schema, canonical JSON
 
 What if two nodes record different classes while they are apart? Then the register has both, and whoever binds
-next is compared with each of them: the same answer on every node, whichever of the two wins.
+next is compared with each of them: the same answer on every node, whichever of the two wins. Where they differ in a field
+that the class has not, the record that reads what the others wrote is the one that stays.
 """
 
 from __future__ import annotations
@@ -84,10 +85,7 @@ def record(cell: Cell, keyspace: str, wanted: schema.Schema) -> Op | None:
     `SchemaMismatch` if the class would read what is stored wrongly.
     """
     entries = [register_lww.value_of(entry) for entry in cell.live]
-    found = wanted
-    for entry in entries:
-        found = schema.merged(found, schema.decode(entry))
-    text = schema.encode(found)
+    text = schema.encode(schema.recorded_with(wanted, [schema.decode(entry) for entry in entries]))
     if entries == [text]:
         return None
     return make_op(record_path(keyspace, wanted.name), "set", (text,))

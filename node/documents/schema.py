@@ -7,7 +7,8 @@ the data is still there: brought back one day as something else, it is compared 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import reduce
 from typing import Any
 
 import msgspec
@@ -102,6 +103,33 @@ def merged(new: Schema, recorded: Schema) -> Schema:
     if wrong:
         raise SchemaMismatch("; ".join(wrong))
     return Schema(new.name, new.version, _merged_fields(new.fields, recorded.fields))
+
+
+def recorded_with(new: Schema, records: Sequence[Schema]) -> Schema:
+    """What is to be recorded once a class is bound where these records stand, whatever their order. `SchemaMismatch`."""
+    for record in records:
+        merged(new, record)
+    same = [record for record in records if record.version == new.version]
+    return merged(new, _joined(same)) if same else new
+
+
+def _joined(records: Sequence[Schema]) -> Schema:
+    """What records made apart say together."""
+    names = dict.fromkeys(name for record in records for name in record.fields)
+    fields = {
+        name: _widest(f"{records[0].name}.{name}", [r.fields[name] for r in records if name in r.fields])
+        for name in names
+    }
+    return Schema(records[0].name, records[0].version, fields)
+
+
+def _widest(where: str, fields: list[FieldSchema]) -> FieldSchema:
+    """The field that reads what all the others wrote."""
+    for new in fields:
+        if not any(True for old in fields for _ in _field_differences(where, new, old)):
+            return reduce(_merged_field, fields, new)
+    wrong = (text for old in fields for text in _field_differences(where, fields[0], old))
+    raise SchemaMismatch("; ".join(dict.fromkeys(wrong)))
 
 
 def _merged_fields(new: dict[str, FieldSchema], recorded: dict[str, FieldSchema]) -> dict[str, FieldSchema]:

@@ -231,6 +231,34 @@ def test_different_records_made_apart_are_told_at_the_next_bind_on_every_node(fi
         assert a.document(Newer, "cart:42") is not None
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_field_that_a_class_has_not_is_compared_in_no_order(first: int) -> None:
+    """Of two records made apart, one reads the other: a class without the field is let through, whoever sorts first."""
+
+    class Narrow(Document, name="Order"):
+        gift: Register[int] = field(default=0)
+
+    class Wide(Document, name="Order"):
+        gift: Register[int | str] = field(default=0)
+
+    class Without(Document, name="Order"):
+        items: Counter
+
+    with Cluster(2, seed=3) as cluster:
+        a, b = sorted(cluster.nodes, key=lambda node: node.core.replica, reverse=bool(first))
+        cluster.settle()
+        cluster.partition([a], [b])
+        a.document(Narrow, "order:1")
+        b.document(Wide, "order:1")
+        cluster.heal()
+        cluster.settle()
+        assert a.document(Without, "order:1") is not None
+        cluster.settle()
+        b.bound.clear()
+        with pytest.raises(SchemaMismatch, match=r"gift: was register\[int \| str\]"):
+            b.document(Narrow, "order:1")
+
+
 def test_compatible_records_made_apart_are_joined() -> None:
     with Cluster(2, seed=3) as cluster:
         a, b = cluster.nodes

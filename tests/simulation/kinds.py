@@ -11,6 +11,7 @@ from .bounded import Bounded
 from .changing import Changing
 from .conflicts import Conflicts
 from .damage import Damage
+from .documents import Documents
 from .expiring import ExpirySchedule
 from .feed import FeedSchedule
 from .heirs import HeirSchedule
@@ -35,4 +36,5 @@ KINDS: dict[str, type[Schedule]] = {
     "idempotent": Idempotent,
     "large": Large,
     "leaving": LeavingSchedule,
+    "documents": Documents,
 }
