@@ -26,11 +26,12 @@ import msgspec
 from gossamer.crdt import path
 
 from ..backend import Backend
-from ..handles import ranges, tree
+from ..handles import tree
 from ..handles.typed import Reads, V_co
 from . import types
 from .fields import HANDLES, Field, Leaves, Options, children, of_annotation
 from .schema import Schema, check_name, check_version
+from .whole import Whole
 
 _unfinished: set[type[Any]] = set()
 """Classes whose fields are being found."""
@@ -52,7 +53,7 @@ class _Access:
         raise AttributeError(f"{name}: a field is written through its handle, as in .set() or .add()")
 
 
-class Document(Reads[V_co], Generic[V_co]):
+class Document(Whole, Reads[V_co], Generic[V_co]):
     """Base of document classes, each field an annotated handle: `Register`, `Counter`, another document, …
 
     ``name`` is what the class is recorded as (its own name, if not given), ``version`` the version of its schema.
@@ -136,11 +137,6 @@ class Document(Reads[V_co], Generic[V_co]):
 
     # One document
 
-    @property
-    def path(self) -> str:
-        """The path of its map, as text."""
-        return path.to_text(self._path)
-
     def _handle(self, attribute: str) -> Any:
         found = self.fields()[attribute]
         return found.handle(self._backend, self._keyspace, self._path + found.component())
@@ -171,14 +167,6 @@ class Document(Reads[V_co], Generic[V_co]):
         return any(
             True for _ in tree.leaves(await self._backend.ascan(self._keyspace, self._path), self._backend)
         )
-
-    def clear(self) -> None:
-        """Remove all that is stored there; a concurrent write inside survives alone."""
-        ranges.clear(self._backend, self._keyspace, [self._path])
-
-    async def aclear(self) -> None:
-        """`clear`, awaited."""
-        await ranges.aclear(self._backend, self._keyspace, [self._path])
 
 
 def _fields(cls: type[Document[Any]]) -> Iterator[tuple[str, Field]]:

@@ -9,14 +9,16 @@ from gossamer.crdt import path
 
 from ..backend import Backend
 from ..handles import ranges, tree
+from ..handles.handle import checked
 from ..handles.typed import Reads
 from .fields import Each, Field
+from .whole import Whole
 
 H_co = TypeVar("H_co", covariant=True)
 V = TypeVar("V")
 
 
-class MapOf(Reads[dict[str, Any]], Generic[H_co]):
+class MapOf(Whole, Reads[dict[str, Any]], Generic[H_co]):
     """Name -> handle: ``lines: MapOf[Counter]`` gives ``cart.lines["sku-1"].add(2)``.
 
     A name is there as long as something under it is; asking for a handle makes nothing. Things of another kind
@@ -31,11 +33,6 @@ class MapOf(Reads[dict[str, Any]], Generic[H_co]):
 
     def __repr__(self) -> str:
         return f"<MapOf {path.to_text(self._path)}>"
-
-    @property
-    def path(self) -> str:
-        """The path as text."""
-        return path.to_text(self._path)
 
     def __getitem__(self, name: str) -> H_co:
         handle: H_co = self._each.handle(self._backend, self._keyspace, self._at(name))
@@ -78,18 +75,10 @@ class MapOf(Reads[dict[str, Any]], Generic[H_co]):
     def __iter__(self) -> Iterator[str]:
         return iter(self.keys())
 
-    def remove(self, name: str) -> None:
+    def remove(self, name: str, *, op_id: str | None = None) -> None:
         """Remove what is there under a name; a concurrent write inside survives alone."""
-        ranges.clear(self._backend, self._keyspace, [self._at(name)])
+        ranges.clear(self._backend, self._keyspace, [self._at(name)], checked(op_id))
 
-    async def aremove(self, name: str) -> None:
+    async def aremove(self, name: str, *, op_id: str | None = None) -> None:
         """`remove`, awaited."""
-        await ranges.aclear(self._backend, self._keyspace, [self._at(name)])
-
-    def clear(self) -> None:
-        """Remove all that is inside."""
-        ranges.clear(self._backend, self._keyspace, [self._path])
-
-    async def aclear(self) -> None:
-        """`clear`, awaited."""
-        await ranges.aclear(self._backend, self._keyspace, [self._path])
+        await ranges.aclear(self._backend, self._keyspace, [self._at(name)], checked(op_id))
