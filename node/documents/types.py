@@ -174,9 +174,16 @@ def _within(new: Form, old: Form) -> bool:
             continue
         if bound not in old or bound not in (*_TIGHTER_IF_MORE, *_TIGHTER_IF_LESS):
             return False
-        if old[bound] < new[bound] if bound in _TIGHTER_IF_MORE else old[bound] > new[bound]:
+        if not _is_as_tight(bound, new[bound], old[bound]):
             return False
     return True
+
+
+def _is_as_tight(bound: str, ours: Any, theirs: Any) -> bool:
+    try:
+        return bool(theirs >= ours if bound in _TIGHTER_IF_MORE else theirs <= ours)
+    except TypeError:  # a form from elsewhere may have anything there
+        return False
 
 
 def _literal(new: Form, old: Form) -> bool:

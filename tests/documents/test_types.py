@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypedDict
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec import Meta
 
@@ -158,6 +158,7 @@ FORMS = st.recursive(
 )
 
 
+@example({"type": "int", "of": None, "ge": None}, Annotated[int, Meta(ge=0)])
 @given(FORMS, st.sampled_from(POOL))
 def test_forms_from_elsewhere_break_nothing(form: Any, type_: Any) -> None:
     for a, b in ((form, describe(type_)), (describe(type_), form)):

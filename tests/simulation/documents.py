@@ -20,6 +20,7 @@ from gossamer import FieldUnset, InsufficientRights, InvalidValue, SchemaMismatc
 from gossamer.backend import Op
 from gossamer.crdt import Cell, Dot, Vector, path
 from gossamer.documents.binding import record_path
+from gossamer.own_events import OwnEvents
 from gossamer.replica import Replica
 from gossamer.replication.registry import SYSTEM
 from gossamer.simulation import SimulatedNode
@@ -112,7 +113,7 @@ def refused(errors: Any) -> Iterator[None]:
 class Saying:
     """What the call that is under way must write."""
 
-    core: Replica
+    replica: bytes
     writes: dict[str, tuple[str, Any]]
     wipes: list[str]
     dot: Dot | None = None
@@ -148,27 +149,25 @@ class Documents(Schedule):
         ]
 
     def run(self) -> Outcome:
-        honest = Replica._commit
+        honest = OwnEvents.commit
 
-        def commit(core: Replica, draft: Draft, ops: Sequence[Op], now: Instant) -> Dot | None:
+        def commit(own: OwnEvents, draft: Draft, ops: Sequence[Op], now: Instant) -> Dot | None:
             before = draft.state.delivered.copy()
-            dot = honest(core, draft, ops, now)
+            dot = honest(own, draft, ops, now)
             if dot is not None and draft.tables.name == KEYSPACE:
-                self._record(core, draft, dot, ops, before, now.wall)
+                self._record(draft, dot, ops, before, now.wall)
             return dot
 
         try:
-            Replica._commit = commit  # type: ignore[assignment, method-assign]  # until the end of this run
+            OwnEvents.commit = commit  # type: ignore[assignment, method-assign]  # until the end of this run
             return super().run()
         finally:
-            Replica._commit = honest  # type: ignore[method-assign]
+            OwnEvents.commit = honest  # type: ignore[method-assign]
 
     # What happened
 
-    def _record(
-        self, core: Replica, draft: Draft, dot: Dot, ops: Sequence[Op], before: Vector, now: int
-    ) -> None:
-        saying = self.saying if self.saying is not None and self.saying.core is core else None
+    def _record(self, draft: Draft, dot: Dot, ops: Sequence[Op], before: Vector, now: int) -> None:
+        saying = self.saying if self.saying is not None and self.saying.replica == dot[0] else None
         if saying is None or all(op.method == "transfer" for op in ops):
             if saying is not None:
                 saying.others += 1
@@ -196,7 +195,7 @@ class Documents(Schedule):
         self.cluster.skew.setdefault(index, self.rng.choice((0.0, 0.0, -5.0, 3600.0)))
         before = core.state(KEYSPACE).delivered.last(core.replica)
         writes = {text: did for deed in deeds for text, did in deed.writes.items()}
-        self.saying = saying = Saying(core, writes, [deed.wipes for deed in deeds if deed.wipes])
+        self.saying = saying = Saying(core.replica, writes, [deed.wipes for deed in deeds if deed.wipes])
         try:
             yield saying
         finally:
