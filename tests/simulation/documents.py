@@ -151,9 +151,11 @@ class Documents(Schedule):
     def run(self) -> Outcome:
         honest = OwnEvents.commit
 
-        def commit(own: OwnEvents, draft: Draft, ops: Sequence[Op], now: Instant) -> Dot | None:
+        def commit(
+            own: OwnEvents, draft: Draft, ops: Sequence[Op], now: Instant, *, is_gift: bool = False
+        ) -> Dot | None:
             before = draft.state.delivered.copy()
-            dot = honest(own, draft, ops, now)
+            dot = honest(own, draft, ops, now, is_gift=is_gift)
             if dot is not None and draft.tables.name == KEYSPACE:
                 self._record(draft, dot, ops, before, now.wall)
             return dot
