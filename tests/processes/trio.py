@@ -58,11 +58,11 @@ class Trio:
 
     def linked(self) -> float:
         """Wait until every node is linked with every other one."""
-        return until(lambda: "".join(_away(node, self.others(node.name)) for node in self.all))
+        return until(lambda: "".join(lacks_links(node, self.others(node.name)) for node in self.all))
 
     def away(self, name: str) -> float:
         """Wait until both the others say of a node that it is away."""
-        return until(lambda: _linked_with(self.others(name), name))
+        return until(lambda: linked_with(self.others(name), name))
 
     def equal(self, seconds: float) -> float:
         """Wait until all are equal; the seconds that took. `AssertionError` says how they differ after so many."""
@@ -89,12 +89,14 @@ def difference(nodes: list[Serve]) -> str:
     return ""
 
 
-def _away(node: Serve, others: list[Serve]) -> str:
+def lacks_links(node: Serve, others: list[Serve]) -> str:
+    """Which of the others a node is not linked with; nothing if with all."""
     status = node.client.status()
     away = [other.name for other in others if state_of(status, other.name) != "linked"]
     return f"{node.name} is not linked with {away}; " if away else ""
 
 
-def _linked_with(nodes: list[Serve], name: str) -> str:
+def linked_with(nodes: list[Serve], name: str) -> str:
+    """Which of these do not say that a node is away; nothing if all do."""
     linked = [node.name for node in nodes if state_of(node.client.status(), name) != "away"]
     return f"{linked} do not say that {name} is away" if linked else ""
