@@ -53,8 +53,9 @@ stubs: $(READY) ## tell type checkers of new modules
 simulate: $(READY) ## run random schedules: make simulate SEEDS=10000 FROM=0
 	$(BIN)/python -m tests.simulation.run --seeds $(or $(SEEDS),2000) --start $(or $(FROM),0)
 
-nemesis: $(READY) ## break real nodes in every way at once: make nemesis FAULTS=200 SEED=1
-	$(BIN)/python -m tests.processes.nemesis --faults $(or $(FAULTS),200) --seed $(or $(SEED),1)
+nemesis: $(READY) ## break real nodes in every way (as root): make nemesis FAULTS=200 SEED=1 NODES=4
+	$(BIN)/python -m tests.processes.nemesis --faults $(or $(FAULTS),200) --seed $(or $(SEED),1) \
+		--nodes $(or $(NODES),4) --report $(or $(REPORT),build/nemesis.json)
 
 clean: ## remove the environment and everything built
 	rm -rf .venv build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import gossamer
+from gossamer.fork import ForkLock
 from gossamer.handles.map import Map
 
 from .process import Serve
@@ -62,11 +63,16 @@ class Ledger:
 
 
 class Worker(Thread):
-    """Takes steps until told to stop."""
+    """Takes steps on one node, which may be killed and started again at any time, until told to stop."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, node: Serve, name: str, pace_s: float = 0.0) -> None:
+        """``pace_s``: between two steps."""
         super().__init__(name=name, daemon=True)
+        self.node = node
         self.told = Event()
+        self.gate = ForkLock()
+        """Held, no step is taken: ``gate.hold()`` waits for the one under way, ``gate.release()`` lets it go on."""
+        self._pace_s = pace_s
         self._failure: BaseException | None = None
 
     @abstractmethod
@@ -76,7 +82,10 @@ class Worker(Thread):
     def run(self) -> None:
         try:
             while not self.told.is_set():
-                self.step()
+                with self.gate:
+                    self.step()
+                if self._pace_s:
+                    self.told.wait(self._pace_s)
         except BaseException as error:  # noqa: BLE001  # raised in the thread that calls `stop`
             self._failure = error
 
@@ -89,12 +98,12 @@ class Worker(Thread):
 
 
 class Writer(Worker):
-    """Writes on one node, which may be killed and started again at any time."""
+    """Writes."""
 
-    def __init__(self, node: Serve, root: str, name: str, seed: int) -> None:
-        super().__init__(f"writer {name}")
+    def __init__(self, node: Serve, root: str, name: str, seed: int, pace_s: float = 0.0) -> None:
+        super().__init__(node, f"writer {name}", pace_s)
         self._root = root
-        self.node, self.ledger = node, Ledger(name)
+        self.ledger = Ledger(name)
         self._rng = Random(seed)
         self._step = 0
 
@@ -177,14 +186,14 @@ class Reader(Worker):
     """Reads a transaction's two counters in one scan, over and over, and wants them equal."""
 
     def __init__(self, node: Serve, root: str) -> None:
-        super().__init__(f"reader of {node.name}")
-        self._node, self._root = node, root
+        super().__init__(node, f"reader of {node.name}")
+        self._root = root
         self.reads = 0
 
     def step(self) -> None:
         self.told.wait(LOOK_EVERY_S)
         try:
-            values = _pair(self._node.client.map(self._root))
+            values = _pair(self.node.client.map(self._root))
         except (gossamer.Unreachable, gossamer.StoreError):
             return
         assert values["left"] == values["right"], f"half a transaction: {values}"
@@ -194,18 +203,18 @@ class Reader(Worker):
 class Load:
     """Writers and a reader on each node, all in a map of their own. A context manager: all are stopped, and their failures raised."""
 
-    def __init__(self, nodes: list[Serve], writers: int = 2, seed: int = 1) -> None:
+    def __init__(self, nodes: list[Serve], writers: int = 2, seed: int = 1, pace_s: float = 0.0) -> None:
         self.root = f"load {next(_numbers)}"
         self.writers = [
-            Writer(node, self.root, f"{node.name}{i}", seed * 1000 + 10 * at + i)
+            Writer(node, self.root, f"{node.name}{i}", seed * 1000 + 10 * at + i, pace_s)
             for at, node in enumerate(nodes)
             for i in range(writers)
         ]
         self.readers = [Reader(node, self.root) for node in nodes]
+        self.workers: list[Worker] = [*self.writers, *self.readers]
 
     def __enter__(self) -> Self:
-        workers: list[Worker] = [*self.writers, *self.readers]
-        for worker in workers:
+        for worker in self.workers:
             worker.start()
         return self
 
@@ -216,10 +225,9 @@ class Load:
 
     def stop(self) -> None:
         """Stop all threads. Again: does nothing but raise the same."""
-        workers: list[Worker] = [*self.writers, *self.readers]
-        for worker in workers:
+        for worker in self.workers:
             worker.told.set()
-        for worker in workers:
+        for worker in self.workers:
             worker.stop()
 
     def acknowledged(self, name: str | None = None) -> int:

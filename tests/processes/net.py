@@ -210,7 +210,7 @@ def _free_net() -> int:
     """A third byte of an address that no network here has. Two that look at once are told apart by the kernel."""
     taken = {int(n) for n in re.findall(r"10\.213\.(\d+)\.", _run("ip", "-4", "addr"))}
     first = os.getpid() % len(FREE_NETS)
-    order = [*FREE_NETS[first:], *FREE_NETS[:first]]
+    order: list[int] = [*FREE_NETS[first:], *FREE_NETS[:first]]
     return next(number for number in order if number not in taken)
 
 

@@ -29,8 +29,8 @@ class Serve:
         self.address = ""
         self.under: Sequence[str] = ()
         """A command that runs the node's in its own process: ``ip netns exec …``."""
-        self.environment: dict[str, str] = {}
-        """Variables that its process has beside those of this one."""
+        self.program: Sequence[str] = ("-m", "gossamer")
+        """What Python runs."""
         self._log = folder / f"{name}.log"
         self._process: subprocess.Popen[str] | None = None
         self._clients: list[Client] = []
@@ -78,7 +78,7 @@ class Serve:
 
     def launch(self, *arguments: str, listen: str = "127.0.0.1:0") -> subprocess.Popen[str]:
         """Start the process and wait for nothing; it is the caller's to end."""
-        command = [*self.under, sys.executable, "-P", "-m", "gossamer", "serve", "--name", self.name]
+        command = [*self.under, sys.executable, "-P", *self.program, "serve", "--name", self.name]
         command.append("--until-eof")
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("GOSSAMER_")}
         with open(self._log, "a") as log:
@@ -88,7 +88,7 @@ class Serve:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
-                env=inherited | self.environment,
+                env=inherited,
                 start_new_session=True,
             )
 
@@ -102,6 +102,11 @@ class Serve:
             return process.wait(DEADLINE_S), self.log[before:]
         finally:
             _kill(process)
+
+    @property
+    def has_ended(self) -> bool:
+        """It was started, and has ended by itself."""
+        return self._process is not None and self._process.poll() is not None
 
     def kill(self) -> None:
         """SIGKILL. Not running: does nothing."""

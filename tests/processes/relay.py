@@ -89,4 +89,5 @@ def relay(port: str, name: str, delay: float, loss: float, double: float, seed: 
 
 
 if __name__ == "__main__":
-    relay(sys.argv[1], sys.argv[2], *map(float, sys.argv[3:6]), seed=int(sys.argv[6]))
+    delay_, loss_, double_ = map(float, sys.argv[3:6])
+    relay(sys.argv[1], sys.argv[2], delay_, loss_, double_, int(sys.argv[6]))
