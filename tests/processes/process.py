@@ -20,6 +20,10 @@ from gossamer.rpc import Client
 from .waiting import DEADLINE_S, so
 
 
+LOG_SHOWN = 4_000
+"""Characters of a log in an error."""
+
+
 class Serve:
     """Not running at first. A context manager: on every way out the process is killed, by its own pid."""
 
@@ -71,7 +75,7 @@ class Serve:
         """Start the process and wait until it listens. `AssertionError`, with its log, if it does not."""
         self._process = self.launch(*arguments, listen=listen)
         line = _first_line(self._process)
-        assert line.startswith("listening on "), f"{self.name}: {line!r}; its log: {self.log}"
+        assert line.startswith("listening on "), f"{self.name}: {line!r}; its log: {self.log[-LOG_SHOWN:]}"
         self.address = line.removeprefix("listening on ").strip()
         self._clients.append(gossamer.connect(self.address))
         return self
