@@ -155,24 +155,26 @@ def _expected(held: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
     orders: dict[str, dict[str, Any]] = {}
     customers: dict[str, dict[str, Any]] = {}
     titles: dict[str, dict[str, Any]] = {}
+    minutes: dict[str, dict[str, Any]] = {}
     for order, one in sorted(held["orders"].items()):
-        stage = held["saga"][order]
-        orders[order] = {
-            "customer": one["customer"],
-            "total": one["total"],
-            "placed_at": one["at"]["placed"],
-            "stage": stage,
-        }
+        stage, placed = held["saga"][order], one["at"]["placed"]
+        orders[order] = {k: one[k] for k in ("customer", "total")} | {"placed_at": placed, "stage": stage}
         customer = customers.setdefault(one["customer"], {"orders": []})
         customer["orders"].append(order)
         if stage == COMPLETED:
-            customer["completed"] = customer.get("completed", 0) + 1
-            customer["spent"] = customer.get("spent", 0) + one["total"]
+            minute = minutes.setdefault(str(int(placed) // 60), {"titles": {}})
+            _add(customer, completed=1, spent=one["total"])
+            _add(minute, completed=1, spent=one["total"])
             for title, line in one["lines"].items():
-                sums = titles.setdefault(title, {"sold": 0, "revenue": 0})
-                sums["sold"] += line["qty"]
-                sums["revenue"] += line["qty"] * line["price"]
-    return {"order": orders, "customer": customers, "title": titles}
+                for sums in (titles, minute["titles"]):
+                    _add(sums.setdefault(title, {}), sold=line["qty"], revenue=line["qty"] * line["price"])
+                _add(customer.setdefault("titles", {}), **{title: line["qty"]})
+    return {"order": orders, "customer": customers, "title": titles, "minute": minutes}
+
+
+def _add(to: dict[str, Any], **amounts: int) -> None:
+    for name, amount in amounts.items():
+        to[name] = to.get(name, 0) + amount
 
 
 def _carts(dumps: Dumps, ledger: Ledger) -> Iterator[str]:

@@ -28,16 +28,18 @@ from .metrics import metrics_route
 from .problems import add_exception_handlers, problem_of
 from .tokens import ReadYourWrites
 
+# Coroutines, though they wait for nothing: FastAPI calls plain functions in a thread, which costs more than all they do.
 
-def _node(connection: HTTPConnection) -> Node:
+
+async def _node(connection: HTTPConnection) -> Node:
     return node_of(connection)
 
 
-def _store(connection: HTTPConnection) -> Keyspace:
+async def _store(connection: HTTPConnection) -> Keyspace:
     return store_of(connection)
 
 
-def _op_id(
+async def _op_id(
     request: Request,
     _key: Annotated[
         str | None, Header(alias=idempotency.HEADER, description="Makes a retry do nothing.")
@@ -49,7 +51,7 @@ def _op_id(
         raise HTTPException(400, str(error)) from None
 
 
-def _required_op_id(op_id: Annotated[str | None, Depends(_op_id)]) -> str:
+async def _required_op_id(op_id: Annotated[str | None, Depends(_op_id)]) -> str:
     if op_id is None:
         raise HTTPException(400, f"the header {idempotency.HEADER} is missing")
     return op_id

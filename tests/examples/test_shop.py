@@ -158,8 +158,17 @@ class Shop:
         shown = {"customer": "7", "total": 1000, "placed_at": 5.0}
         view = {
             "order": {"order-1": {**shown, "stage": COMPLETED}, "order-2": {**shown, "stage": CANCELLED}},
-            "customer": {"7": {"orders": ["order-1", "order-2"], "completed": 1, "spent": 1000}},
+            "customer": {
+                "7": {"orders": ["order-1", "order-2"], "completed": 1, "spent": 1000, "titles": goods}
+            },
             "title": {TITLE_NAMES[0]: {"sold": 2, "revenue": 1000}},
+            "minute": {
+                "0": {
+                    "completed": 1,
+                    "spent": 1000,
+                    "titles": {TITLE_NAMES[0]: {"sold": 2, "revenue": 1000}},
+                }
+            },
         }
         catalogue = {"view": view, "contested": {}, "prices": {}}
         held_by = {"orders": orders, "inventory": stock, "catalogue": catalogue}

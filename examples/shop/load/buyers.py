@@ -1,6 +1,6 @@
 """The customers: each purchase of the file is a visit to the shop, begun at its time whatever the shop does.
 
-What is a visit? A look at a title, its CDs into the cart one after the other, a look at the cart, the order, a look at it in
+What is a visit? A look at a title, the CDs into the cart, a look at the cart, the order, a look at it in
 another service, and some seconds later at what became of it. One of ten leaves the cart behind.
 """
 
@@ -98,17 +98,12 @@ class Visit:
             await self._order(cart, seen)
 
     async def _fill(self, cart: str) -> None:
-        for index, (title, qty) in enumerate(self._purchase.goods.items()):
-            self._ledger.unsure_carts.add(cart)
-            await self._ask(
-                "put into the cart",
-                "orders",
-                "POST",
-                f"/carts/{cart}/lines",
-                body={"title": title, "qty": qty},
-                key=f"{cart}-{index}",
-            )
-            self._ledger.carts.setdefault(cart, {})[title] = qty
+        goods = self._purchase.goods
+        self._ledger.unsure_carts.add(cart)
+        await self._ask(
+            "fill the cart", "orders", "POST", f"/carts/{cart}", body={"goods": goods}, key=f"fill-{cart}"
+        )
+        self._ledger.carts[cart] = goods
         self._ledger.unsure_carts.discard(cart)
 
     async def _see(self, cart: str) -> dict[str, Any]:

@@ -68,6 +68,7 @@ def main() -> None:
         port=setting.http_port,
         log_level="warning",
         access_log=False,
+        proxy_headers=False,
         loop="uvloop",
         http="httptools",
         timeout_graceful_shutdown=2,

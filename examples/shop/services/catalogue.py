@@ -18,7 +18,7 @@ import gossamer
 
 from . import quotes
 from .instance import Here, Instance, answer
-from .model import COMPLETED, view_of
+from .model import COMPLETED, order_of, view_of
 from .reconcile import Reconciler, Source
 
 router = APIRouter()
@@ -119,7 +119,7 @@ async def pick(title: str, here: Here, price: int) -> Response:
 async def projector(here: Instance) -> None:
     """Follow the orders and keep the read model up to date with them."""
     orders = here.node.keyspace("orders")
-    source = Source(orders, "read model", "map:saga/", lambda change: str(change.names[1]))
+    source = Source(orders, "read model", "map:saga/", lambda change: order_of(change.path))
     await Reconciler([source], lambda some: project(here, some), here.saw).run()
 
 
@@ -151,12 +151,20 @@ def _project(here: Instance, tx: gossamer.Transaction, order: str) -> None:
 
 
 def _count_sale(tx: gossamer.Transaction, whole: dict[str, Any]) -> None:
-    customer = tx.map("customer").map(whole["customer"])
-    customer.counter("completed").add(1)
-    customer.counter("spent").add(whole["total"])
+    customer, minute = tx.map("customer").map(whole["customer"]), tx.map("minute").map(_minute(whole))
+    for sums in (customer, minute):
+        sums.counter("completed").add(1)
+        sums.counter("spent").add(whole["total"])
     for title, line in whole["lines"].items():
-        tx.map("title").map(title).counter("sold").add(line["qty"])
-        tx.map("title").map(title).counter("revenue").add(line["qty"] * line["price"])
+        for sums in (tx.map("title").map(title), minute.map("titles").map(title)):
+            sums.counter("sold").add(line["qty"])
+            sums.counter("revenue").add(line["sum"])
+        customer.map("titles").counter(title).add(line["qty"])
+
+
+def _minute(whole: dict[str, Any]) -> str:
+    """The minute of sales that an order belongs to."""
+    return str(int(whole["at"]["placed"]) // 60)
 
 
 @router.get("/orders/{order}")
@@ -195,5 +203,5 @@ def dump(here: Instance) -> dict[str, Any]:
         "prices": {title: of["price"] for title, of in _prices(here).value().items()},
         "contested": contested(here),
         "conflicts": len(here.node.keyspace("catalogue").conflicts(settled=True, limit=10_000)),
-        "view": {name: view.map(name).value() for name in ("order", "customer", "title")},
+        "view": {name: view.map(name).value() for name in ("order", "customer", "title", "minute")},
     }

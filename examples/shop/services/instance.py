@@ -58,9 +58,9 @@ class Instance:
         if "orders" in {name for some in hosts(self.name) for name in some}:
             node.keyspace("orders").resolver("map:saga/", furthest)
 
-    def count(self, tx: gossamer.Transaction) -> None:
-        """Count what a transaction has committed."""
-        self.cells[tx.name] = self.cells.get(tx.name, 0) + tx.cells
+    def count(self, tx: gossamer.Transaction, notes: int = 0) -> None:
+        """Count the cells that a transaction has committed; with an idempotency key the note of that is one more."""
+        self.cells[tx.name] = self.cells.get(tx.name, 0) + tx.cells + notes
 
     def saw(self, change: gossamer.Change) -> None:
         """Note how long a change of another instance took to get here."""
@@ -119,7 +119,7 @@ async def _guarded(follower: Follower, instance: Instance) -> None:
             await asyncio.sleep(1)
 
 
-def _instance(request: Request) -> Instance:
+async def _instance(request: Request) -> Instance:  # a plain function would be called in a thread
     found: Instance = request.app.state.instance
     return found
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 import gossamer
 
 from .instance import Here, Instance, answer, now
-from .model import CANCELLED, PLACED, REJECTED, RELEASED, RESERVED, SOLD, home
+from .model import CANCELLED, PLACED, REJECTED, RELEASED, RESERVED, SOLD, home, order_of, records_of
 from .reconcile import Reconciler, Source
 from .saga import Keep, keep
 
@@ -37,7 +37,7 @@ async def deliver(delivery: str, body: Delivery, here: Here) -> Response:
     stock = here.node.keyspace("stock")
     async with stock.transaction(op_id=f"deliver {delivery}") as tx:
         tx.map("delivery").register(delivery).set(body.goods)
-    here.count(tx)
+    here.count(tx, notes=1)
     return answer({"delivery": delivery}, 202)
 
 
@@ -55,7 +55,7 @@ async def keeper(here: Instance) -> None:
     """Follow orders, and reserve, sell or release what they are about."""
     stock, orders = here.node.keyspace("stock"), here.node.keyspace("orders")
     sources = [
-        Source(orders, "keeper", "map:saga/", lambda change: str(change.names[1])),
+        Source(orders, "keeper", "map:saga/", lambda change: order_of(change.path)),
         Source(stock, "other keeper", "map:reservation/", lambda change: _of_the_other(here, change)),
         Source(stock, "expired", f"map:hold/set:{here.name}/", _expired),
     ]
@@ -65,7 +65,7 @@ async def keeper(here: Instance) -> None:
 
 
 def _of_the_other(here: Instance, change: gossamer.Change) -> str | None:
-    return None if change.names[-1] == here.name else str(change.names[1])
+    return None if change.path.endswith(here.name) else order_of(change.path)
 
 
 def _expired(change: gossamer.Change) -> str | None:
@@ -89,7 +89,7 @@ def _step(here: Instance, tx: gossamer.Transaction, order: str) -> float | None:
     saga = orders.map("saga").register(order).get()
     if saga is None:  # what the other did about it came before it did
         return LOOK_S
-    records = tx.map("reservation").map(order).value()
+    records = records_of(tx, order)
     held = order in tx.map("hold").set(here.name)
     age = now() - max([saga["at"], *(record["at"] for record in records.values())])
     my_turn = age > here.setting.takeover_s or (home(order) == here.number and saga["stage"] == PLACED)

@@ -24,6 +24,8 @@ from zlib import crc32
 
 import msgspec
 
+import gossamer
+
 SERVICES = ("orders", "inventory", "catalogue")
 NUMBERS = ("1", "2")
 INSTANCES = tuple(f"{service}-{number}" for service in SERVICES for number in NUMBERS)
@@ -71,6 +73,18 @@ def hosting(keyspace: str) -> tuple[str, ...]:
 def home(what: str) -> str:
     """The number of the instance that does what is to be done for an order or delivery, if it can."""
     return NUMBERS[crc32(what.encode()) % len(NUMBERS)]
+
+
+def order_of(path: str) -> str:
+    """The order that a path is of, like ``map:saga/register:ID``. Cheaper than to decode it; ids have nothing to decode."""
+    return path.split("/")[1].partition(":")[2]
+
+
+def records_of(stock: gossamer.Keyspace | gossamer.Transaction, order: str) -> dict[str, dict[str, Any]]:
+    """Inventory instance -> what it says of an order."""
+    at = stock.map("reservation").map(order)
+    found = {name: at.register(name).get() for name in ("inventory-1", "inventory-2")}
+    return {name: record for name, record in found.items() if record is not None}
 
 
 def furthest(readings: Any) -> Any:

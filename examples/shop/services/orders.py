@@ -6,8 +6,9 @@ idempotency key and all that is in it comes from the request, so both write the 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
-from typing import Any
+from typing import Annotated, Any
 from zlib import crc32
 
 from fastapi import APIRouter, HTTPException, Response
@@ -19,7 +20,7 @@ from gossamer.integrations.fastapi import RequiredOpId
 
 from . import quotes
 from .instance import Here, Instance, answer, now
-from .model import DECLINED, ENDS, NUMBERS, PAID, PLACED, home
+from .model import DECLINED, ENDS, NUMBERS, PAID, PLACED, home, order_of, records_of
 from .reconcile import Reconciler, Source
 from .saga import Pay, money_after, pay, stage_after
 
@@ -33,9 +34,8 @@ DECLINED_OF_1000 = 30
 router = APIRouter()
 
 
-class CartLine(BaseModel):
-    title: str = Field(max_length=50)
-    qty: int = Field(ge=1, le=1000)
+class Choice(BaseModel):
+    goods: dict[str, Annotated[int, Field(ge=1, le=1000)]] = Field(min_length=1, max_length=40)
 
 
 class OrderLine(BaseModel):
@@ -53,18 +53,18 @@ class Order(BaseModel):
     lines: list[OrderLine] = Field(min_length=1, max_length=40)
 
 
-@router.post("/carts/{cart}/lines")
-async def put_in(cart: str, line: CartLine, op_id: RequiredOpId, here: Here) -> Response:
-    """Put some of a title into a cart. Sent again with its key, to either instance, it counts once."""
-    price = _price(here, line.title)
-    carts = here.node.keyspace("carts")
-    async with carts.transaction(op_id=op_id) as tx:
-        inside = tx.map("cart").map(cart).map(line.title)
-        inside.counter("qty").add(line.qty)
-        inside.register("price").set(price)
-    here.count(tx)
-    quote = quotes.sign(line.title, price)
-    return answer({"title": line.title, "qty": line.qty, "price": price, "quote": quote}, 201)
+@router.post("/carts/{cart}")
+async def put_in(cart: str, choice: Choice, op_id: RequiredOpId, here: Here) -> Response:
+    """Put some titles into a cart. Sent again with its key, to either instance, it counts once."""
+    async with here.node.keyspace("carts").transaction(op_id=op_id) as tx:
+        for title, qty in choice.goods.items():
+            name, price = _title(here, title)
+            inside = tx.map("cart").map(cart).map(title)
+            inside.counter("qty").add(qty)
+            inside.register("price").set(price)
+            inside.register("name").set(name)
+    here.count(tx, notes=1)
+    return answer({"cart": cart}, 201)
 
 
 @router.get("/carts/{cart}")
@@ -99,9 +99,12 @@ async def _place(here: Instance, order: str, body: Order) -> None:
             _write(tx, order, body, here.name)
     except gossamer.VersionMismatch:  # it has just come from the other instance
         return
-    here.count(tx)
-    await here.node.keyspace("carts").map("cart").aremove(body.cart)
-    await orders.await_replicated(tx.token(), peers=1, timeout=SAFE_S)
+    here.count(tx, notes=1)
+    safe = asyncio.create_task(orders.await_replicated(tx.token(), peers=1, timeout=SAFE_S))
+    async with here.node.keyspace("carts").transaction() as emptied:
+        emptied.map("cart").remove(body.cart)
+    here.count(emptied)
+    await safe
 
 
 def _write(tx: gossamer.Transaction, order: str, body: Order, by: str) -> None:
@@ -109,10 +112,12 @@ def _write(tx: gossamer.Transaction, order: str, body: Order, by: str) -> None:
     inside = tx.map("order").map(order)
     inside.register("customer").set(body.customer)
     inside.register("total").set(sum(line.qty * line.price for line in body.lines))
+    inside.register("cart").set(body.cart)
     for line in body.lines:
         one = inside.map("lines").map(line.title)
         one.register("qty").set(line.qty)
         one.register("price").set(line.price)
+        one.register("sum").set(line.qty * line.price)
     inside.map("at").register(PLACED).set(body.ordered_at)
     tx.set("open").add(order)
     tx.map("saga").register(order).set({"stage": PLACED, "at": at, "by": by}, expect=None)
@@ -137,11 +142,13 @@ def _state(here: Instance, order: str) -> dict[str, Any]:
     }
 
 
-def _price(here: Instance, title: str) -> int:
-    price = here.node.keyspace("catalogue").map("title").map(title).register("price").get()
+def _title(here: Instance, title: str) -> tuple[str, int]:
+    """Its name and price, as far as this instance knows."""
+    known = here.node.keyspace("catalogue").map("title").map(title)
+    price = known.register("price").get()
     if price is None:
         raise HTTPException(404, "no such title here")
-    return int(price)
+    return str(known.register("name").get()), int(price)
 
 
 # The saga
@@ -151,12 +158,17 @@ async def cashier(here: Instance) -> None:
     """Follow what inventory says of orders, and charge, complete or cancel them."""
     stock, orders = here.node.keyspace("stock"), here.node.keyspace("orders")
     sources = [
-        Source(stock, "cashier", "map:reservation/", lambda change: str(change.names[1])),
-        Source(orders, "placed", "map:saga/", lambda change: str(change.names[1])),
+        Source(stock, "cashier", "map:reservation/", lambda change: order_of(change.path)),
+        Source(orders, "other cashier", "map:saga/", lambda change: _of_another(here, change)),
     ]
     reconciler = Reconciler(sources, lambda some: settle(here, some), here.saw)
     reconciler.look_at(orders.set("open"))
     await reconciler.run()
+
+
+def _of_another(here: Instance, change: gossamer.Change) -> str | None:
+    """What it did itself it need not look at: inventory's answer is what comes next."""
+    return None if change.new["by"] == here.name else order_of(change.path)
 
 
 async def settle(here: Instance, some: set[str]) -> Iterable[tuple[str, float]]:
@@ -176,7 +188,7 @@ def _step(here: Instance, tx: gossamer.Transaction, order: str) -> float | None:
     saga = reading.value
     if saga is None:  # its record came before it did
         return LOOK_S
-    records = here.node.keyspace("stock").map("reservation").map(order).value()
+    records = records_of(here.node.keyspace("stock"), order)
     states = {instance: record["state"] for instance, record in records.items()}
     money = tx.map("payment").register(order).get()
     paid = None if money is None else money["state"]

@@ -16,8 +16,10 @@ from dataclasses import dataclass, field
 
 import gossamer
 
-GATHER_S = 0.03
-"""Waited for more changes before some are dealt with: one commit for all of them, and 30 ms later."""
+GATHER_S = 0.08
+"""Waited for more changes before some are dealt with: one commit for all of them, and 80 ms later."""
+ACK_S = 1.0
+"""Between two acknowledgements, each of which is a commit. After a crash so much comes again, and changes nothing."""
 BATCH = 60
 """Orders dealt with at once: a transaction of some 600 cells."""
 QUEUED = 2_000
@@ -39,6 +41,8 @@ class Source:
     prefix: str
     order_of: Callable[[gossamer.Change], str | None]
     queue: asyncio.Queue[gossamer.Change] = field(default_factory=lambda: asyncio.Queue(QUEUED))
+    handled: gossamer.Change | None = None
+    """The last one that is dealt with and not acknowledged."""
 
     async def pump(self, bell: asyncio.Event, seen: Callable[[gossamer.Change], None]) -> None:
         """Read changes into the queue, for ever."""
@@ -52,6 +56,12 @@ class Source:
         """What has come, up to so many."""
         return [self.queue.get_nowait() for _ in range(min(count, self.queue.qsize()))]
 
+    async def acknowledge(self) -> None:
+        """Acknowledge what is dealt with."""
+        if self.handled is not None:
+            handled, self.handled = self.handled, None
+            await handled.aack()
+
 
 class Reconciler:
     """Follows some subscriptions and hands the orders that they speak of to ``handle``, each at most once a batch."""
@@ -63,6 +73,7 @@ class Reconciler:
         self._bell = asyncio.Event()
         self._later: list[tuple[float, str]] = []
         self._due: dict[str, float] = {}
+        self._acked = time.monotonic()
 
     def look_at(self, orders: Iterable[str], after_s: float = 0.0) -> None:
         """Look at orders, now or later. Of several times the earliest counts."""
@@ -82,13 +93,16 @@ class Reconciler:
                 await self._wait()
                 await asyncio.sleep(GATHER_S)
                 await self._round()
+                await self._acknowledge()
 
     async def _wait(self) -> None:
         """Until there is something to look at."""
         self._bell.clear()
         if any(source.queue.qsize() for source in self._sources):
             return
-        left = self._later[0][0] - time.monotonic() if self._later else None
+        due = [self._later[0][0]] if self._later else []
+        due += [self._acked + ACK_S] if any(source.handled for source in self._sources) else []
+        left = min(due) - time.monotonic() if due else None
         if left is None or left > 0:
             try:
                 await asyncio.wait_for(self._bell.wait(), left)
@@ -108,9 +122,16 @@ class Reconciler:
             except gossamer.GossamerError as error:  # VersionMismatch, rights that went, a full disk
                 log.info("again: %s", error)
                 await asyncio.sleep(RETRY_S)
-        for _, changes in taken:
+        for source, changes in taken:
             if changes:
-                await changes[-1].aack()
+                source.handled = changes[-1]
+
+    async def _acknowledge(self) -> None:
+        now = time.monotonic()
+        if now - self._acked >= ACK_S:
+            self._acked = now
+            for source in self._sources:
+                await source.acknowledge()
 
     def _due_now(self, count: int) -> set[str]:
         now, found = time.monotonic(), set[str]()
