@@ -18,7 +18,13 @@ import msgspec
 from fastapi import Depends, FastAPI, Request, Response
 
 import gossamer
-from gossamer.integrations.fastapi import ReadYourWrites, add_exception_handlers, health_router, lifespan
+from gossamer.integrations.fastapi import (
+    ReadYourWrites,
+    add_exception_handlers,
+    health_router,
+    lifespan,
+    metrics_route,
+)
 
 from .model import furthest, hosts
 
@@ -106,6 +112,7 @@ def application(setting: Setting, tokens: Sequence[str], followers: Sequence[Fol
     app.add_middleware(ReadYourWrites, keyspaces=tokens, timeout=TOKEN_WAIT_S)
     add_exception_handlers(app)
     app.include_router(health_router())
+    app.routes.append(metrics_route())
     return app
 
 
