@@ -57,6 +57,8 @@ def open_environment(
             "their process ids look like this: give each node a directory of its own"
         ) from None
     except (lmdb.Error, OSError) as error:
+        if error_number(error) in NO_SPACE:
+            raise StoreFull(f"{directory}: no space left to open it ({error})") from None
         raise DirectoryUnusable(f"{directory}: cannot be opened ({error})") from None
 
 
@@ -80,7 +82,7 @@ def translated(env: lmdb.Environment) -> Iterator[None]:
         raise StoreError(f"the store failed: nothing was written ({error})") from None
 
 
-def error_number(error: lmdb.Error) -> int | None:
+def error_number(error: lmdb.Error | OSError) -> int | None:
     """The errno behind an LMDB error, which tells it in words only."""
     text = str(error)
     return next((code for code in (*NO_SPACE, errno.EIO) if os.strerror(code) in text), None)

@@ -19,7 +19,6 @@ from gossamer.rpc import Client
 
 from .waiting import DEADLINE_S, so
 
-
 LOG_SHOWN = 4_000
 """Characters of a log in an error."""
 
