@@ -118,6 +118,10 @@ SCRUB_EVERY_S = 1.0
 SCRUB_PRESSING_S = 0.01
 """Seconds between two steps while the digest is not known, or an index is known to be wrong."""
 
+READERS_CHECK_S = 10.0
+"""Seconds between two looks for readers of the store that died: some microseconds each; until one, the file grows by what is
+written."""
+
 QUEUED_MAX = 8192
 """Writes accepted and not yet taken by the writer thread; beyond, writers wait. A tenth of a second's work."""
 GROUP_MAX = 1024

@@ -28,6 +28,7 @@ from .hosting import Hosting
 from .knowledge import Knowledge
 from .limits import EXPLAIN_CELLS_MAX, LEAVE_STEP_S, OP_WINDOW_S
 from .own_events import OwnEvents
+from .readers import Readers
 from .remembered import Remembered
 from .replication import limits, registry
 from .replication.engine import Engine, Identity
@@ -104,6 +105,7 @@ class Replica:
         for name in (SYSTEM, *keyspaces, *read_only):
             self._host(name)
         self._scrub = Scrub(store, self.engine.healer)
+        self._readers = Readers(store)
         self._rights = Rights(self.engine, self._knows_members)
         self._departure = Departure(store, self.engine, self._hosting, self.knowledge, self._rights)
         self._own = OwnEvents(self.engine, self.remembered, self._rights)
@@ -408,6 +410,7 @@ class Replica:
             effects = self.engine.outbox(views, self.store.keyspaces(), now.mono)
         self.counts.sent_bytes += sum(len(one.body) for one in effects if isinstance(one, Send))
         self._scrub.step(now.mono)
+        self._readers.step(now.mono)
         self.wake_at = min(
             self.engine.wake_at, self._upkeep.wake_at, self._rights.wake_at(), self._scrub.wake_at()
         )

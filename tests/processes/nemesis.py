@@ -22,7 +22,7 @@ import tempfile
 import time
 from collections import Counter
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
@@ -195,7 +195,7 @@ def main() -> None:
     print(report)
     if given.report is not None:
         given.report.parent.mkdir(exist_ok=True)
-        given.report.write_text(json.dumps(asdict(report) | {"p99_s": report.share(99)}, indent=1) + "\n")
+        given.report.write_text(json.dumps(vars(report) | {"p99_s": report.share(99)}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
