@@ -36,6 +36,10 @@ def open_replica(
     """
     directory = Directory.open(config.data, config.durability, boot_id=boot_id)
     try:
+        if directory.upgraded is not None:
+            log.warning(
+                "%s: brought to the present format; the old one is in %s", directory.path, directory.upgraded
+            )
         if directory.doubt is not None:
             _log_new_id(directory, directory.doubt)
         _check_cluster(directory, config.cluster)

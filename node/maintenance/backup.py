@@ -25,7 +25,7 @@ import lmdb
 import msgspec
 
 from ..errors import DirectoryInUse, DirectoryUnusable, StoreFull
-from ..store import environment, witness
+from ..store import environment, upgrade, witness
 from ..store.directory import FORMAT, Directory, lay_out
 from ..store.identity import Kept
 from ..store.lock import is_open_here
@@ -97,7 +97,7 @@ def read_manifest(where: Path) -> Backup:
         raise DirectoryUnusable(f"{where}: no backup: it holds no {MANIFEST}") from None
     except (msgspec.DecodeError, OSError) as error:
         raise DirectoryUnusable(f"{where / MANIFEST}: damaged or not of a backup ({error})") from None
-    if found.format != FORMAT:
+    if not upgrade.reaches(found.format):
         raise DirectoryUnusable(
             f"{where}: its format is {found.format} and this version knows {FORMAT}: use the version that made it"
         )
@@ -124,10 +124,16 @@ def restore(where: Path, directory: Path) -> tuple[Backup, str]:
     partial = directory.with_name(directory.name + PARTIAL)
     shutil.rmtree(partial, ignore_errors=True)
     try:
-        lay_out(partial, lambda folder: shutil.copyfile(where / environment.DATA, folder / environment.DATA))
+        lay_out(
+            partial,
+            lambda folder: shutil.copyfile(where / environment.DATA, folder / environment.DATA),
+            found.format,
+        )
         opened = Directory.open(partial)
         replica = opened.replica.hex()
         opened.close()
+        if opened.upgraded is not None:
+            shutil.rmtree(opened.upgraded)  # it is in the backup
         _take_place(partial, directory)
     except BaseException as error:
         shutil.rmtree(partial, ignore_errors=True)

@@ -24,7 +24,7 @@ class Compacted(msgspec.Struct, frozen=True):
 
 def compact(directory: Path) -> Compacted:
     """Compact a stopped node's directory. `DirectoryInUse` if it runs; a full disk leaves all as it was."""
-    if inspect(directory) is not Condition.READY:
+    if inspect(directory) not in (Condition.READY, Condition.OLDER):
         raise DirectoryUnusable(f"{directory}: no node has data here")
     opened = Directory.open(directory)
     try:

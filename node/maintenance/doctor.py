@@ -14,8 +14,8 @@ from typing import Any, Literal
 import msgspec
 
 from ..errors import DirectoryUnusable
-from ..store import environment, identity, mounts, pages, witness
-from ..store.directory import Condition, inspect
+from ..store import environment, identity, mounts, pages, upgrade, witness
+from ..store.directory import FORMAT, Condition, format_of, inspect
 from ..store.identity import Kept
 from ..store.lock import holder
 from . import snapshot
@@ -54,7 +54,37 @@ def of_directory(where: Path) -> list[Advice]:
                 "ok", "directory", f"{where}: {condition.value}; the next open begins anew, nothing is lost"
             )
         ]
-    return [*_place(where), *_store(where)]
+    if condition is Condition.OLDER:
+        return [*_place(where), *_older(where)]
+    return [*_place(where), *_store(where), *_kept(where)]
+
+
+def _older(where: Path) -> Iterator[Advice]:
+    needed, free = upgrade.needed_bytes(where), shutil.disk_usage(where).free
+    what = f"its format is {format_of(where)}; the next open brings it to {FORMAT} and keeps the old one"
+    space = f"which takes {needed / 2**20:,.0f} MiB; {free / 2**20:,.0f} MiB are free"
+    if free < needed:
+        yield Advice(
+            "act", "format", f"{what}, {space}", "make space first: until then the directory cannot be opened"
+        )
+    else:
+        yield Advice(
+            "look",
+            "format",
+            f"{what}, {space}",
+            "keep a backup of your own, made with the version that wrote it",
+        )
+
+
+def _kept(where: Path) -> Iterator[Advice]:
+    for old in upgrade.kept(where):
+        size = (old / snapshot.STORE / environment.DATA).stat().st_size
+        yield Advice(
+            "look",
+            "format",
+            f"{old} is the store before an upgrade, {size / 2**20:,.0f} MiB",
+            "remove it once all is well; to go back, an older version opens a copy of it",
+        )
 
 
 def _place(where: Path) -> Iterator[Advice]:

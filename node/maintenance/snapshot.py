@@ -16,7 +16,7 @@ import lmdb
 from ..errors import DirectoryUnusable
 from ..replication.state import State
 from ..store import environment, pages
-from ..store.directory import Condition, inspect
+from ..store.directory import FORMAT, Condition, format_of, inspect
 from ..store.tables import read_state
 
 STORE, NODE = "store", b"node"
@@ -25,7 +25,13 @@ _DUPLICATES = ("changes", "groups", "expiries")
 
 def store_of(directory: Path) -> Path:
     """The folder of a data directory that LMDB is in. `DirectoryUnusable` if there is no whole one."""
-    if inspect(directory) is not Condition.READY:
+    condition = inspect(directory)
+    if condition is Condition.OLDER:
+        raise DirectoryUnusable(
+            f"{directory}: its format is {format_of(directory)}, not {FORMAT}: a node of this version upgrades it when it opens "
+            "it, and keeps the old one; a version that wrote it can read it as it is"
+        )
+    if condition is not Condition.READY:
         raise DirectoryUnusable(f"{directory}: no node has data here")
     pages.check(directory / STORE / environment.DATA)
     return directory / STORE

@@ -16,9 +16,10 @@ import msgspec
 
 from gossamer.crdt import Cell, MalformedError, check_cell, expiry, path
 
-from ..errors import Damaged, DirectoryInUse
+from ..errors import Damaged, DirectoryInUse, DirectoryUnusable
 from ..replication.state import State
 from ..store import environment, index, operations, pages, record
+from ..store.directory import FORMAT
 from ..store.lock import is_open_here
 from ..store.tables import read_state
 from . import snapshot
@@ -55,7 +56,10 @@ def verify(where: Path) -> Report:
     """Look at all of a data directory or backup. `DirectoryUnusable` if it cannot even be opened."""
     is_copy = (where / MANIFEST).exists()
     if is_copy:
-        check(where)
+        if check(where).format != FORMAT:
+            raise DirectoryUnusable(
+                f"{where}: its format is older than {FORMAT}: restore it, and verify the directory"
+            )
         folder = where
     elif is_open_here(where):
         raise DirectoryInUse(f"{where}: open in this process; verify it from another one")

@@ -7,6 +7,7 @@
     DIR/store/       LMDB
     DIR/witness      what the store had reached at the last open or close
     DIR/gossamer.creating   only until the first open is through
+    DIR/format-…     a directory of an older format, as it was before `upgrade` brought this one to the format of this version
 
 What is wrong with a directory is said before anything in it is changed. A first open that is interrupted leaves
 ``gossamer.creating`` behind; as it had told nobody of its id, the next one begins again.
@@ -27,13 +28,13 @@ import lmdb
 import msgspec
 
 from ..errors import DirectoryUnusable, StoreError, StoreFull
-from . import environment, identity, mounts, pages, witness
+from . import environment, identity, mounts, pages, upgrade, witness
 from .identity import Kept
 from .lock import LOCK, DirectoryLock
 from .store import Store
 from .witness import Witness
 
-FORMAT = 1
+FORMAT = upgrade.FORMAT
 REPLICA_BYTES = 8
 _SENTINEL, _CREATING = "gossamer", "gossamer.creating"
 _WITNESS, _STORE = "witness", "store"
@@ -47,6 +48,7 @@ class Condition(Enum):
 
     FRESH = "absent or empty"
     UNFINISHED = "its first open was interrupted"
+    OLDER = "it holds a store of an older format, which the next open upgrades"
     READY = "it holds a store"
 
 
@@ -65,6 +67,8 @@ class Directory:
     """The id to make events under."""
     old_ids: list[bytes]
     """Ids that this directory had before, the oldest first."""
+    upgraded: Path | None = None
+    """Where the store of an older format is kept that this open brought to the present one."""
     doubt: str | None
     """Why this open made a new id in place of the one before; None if it kept it, or made the first."""
 
@@ -150,6 +154,10 @@ class Directory:
     def _begin(self, durability: str, entropy: Callable[[int], bytes], map_bytes: int) -> None:
         self._durability, self._map_bytes = durability, map_bytes
         condition = inspect(self.path)  # again: another process may have made it while we waited
+        is_same = False
+        if condition is Condition.OLDER:
+            pages.check(self._data)
+            is_same, condition = self._upgrade(), Condition.READY
         if condition is Condition.READY:
             pages.check(self._data)
             changed_at = self._data.stat().st_ctime_ns
@@ -159,7 +167,7 @@ class Directory:
         self._lock.sign()
         self._load(durability, map_bytes)
         try:
-            self._settle_identity(condition, entropy, changed_at)
+            self._settle_identity(condition, entropy, changed_at, is_same)
             self._witness_open()
             if condition is not Condition.READY:
                 self._file(_CREATING).unlink()
@@ -167,6 +175,27 @@ class Directory:
         except BaseException:
             self.store.close()
             raise
+
+    def _upgrade(self) -> bool:
+        """Bring the store to the present format; whether the replica id may be kept, as if nothing had been replaced."""
+        doubt = self._doubt_of_older()
+        format_ = _read_sentinel(self._file(_SENTINEL)).format
+        self.upgraded = upgrade.upgrade(self.path, format_, (_SENTINEL, _WITNESS))
+        _mark(self.path)
+        return self.upgraded is not None and doubt is None
+
+    def _doubt_of_older(self) -> str | None:
+        changed_at = self._data.stat().st_ctime_ns
+        with environment.plain(self._data.parent) as env:
+            txn = int(env.info()["last_txnid"])
+            with env.begin() as reading:
+                node = env.open_db(b"node", txn=reading, create=False)
+                raw = reading.get(_IDENTITY.encode(), db=node)
+        try:
+            kept = msgspec.msgpack.decode(raw or b"", type=Kept)
+        except msgspec.DecodeError:
+            return "an older format kept the id in another way"
+        return self._doubt(kept, txn, changed_at)
 
     def _load(self, durability: str, map_bytes: int) -> None:
         try:
@@ -188,25 +217,32 @@ class Directory:
         witness.sync_folder(self.path.parent)
 
     def _settle_identity(
-        self, condition: Condition, entropy: Callable[[int], bytes], changed_at: int
+        self, condition: Condition, entropy: Callable[[int], bytes], changed_at: int, is_same: bool
     ) -> None:
+        """``is_same``: it was opened without doubt, and upgraded under the lock that is still held."""
         self.doubt = None
         if condition is not Condition.READY:
             self.keep_identity(entropy(REPLICA_BYTES), [], "the first")
             return
         kept = self._kept()
         self.replica, self.old_ids = kept.replica, kept.old_ids
-        self.doubt = identity.doubt(
+        if is_same:
+            self.keep_identity(kept.replica, kept.old_ids, "upgraded")
+            return
+        self.doubt = self._doubt(kept, self.store.found_txn, changed_at)
+        if self.doubt is not None:
+            self.keep_identity(entropy(REPLICA_BYTES), [*kept.old_ids, kept.replica], self.doubt)
+
+    def _doubt(self, kept: Kept, txn: int, changed_at: int) -> str | None:
+        return identity.doubt(
             kept.facts,
             identity.facts(self._file(_SENTINEL), self._data),
             witness.read(self._file(_WITNESS)),
-            txn=self.store.found_txn,
+            txn=txn,
             changed_at=changed_at,
             boot=self._boot,
             is_relaxed=self._is_relaxed,
         )
-        if self.doubt is not None:
-            self.keep_identity(entropy(REPLICA_BYTES), [*kept.old_ids, kept.replica], self.doubt)
 
     def _kept(self) -> Kept:
         raw = self.store.get_meta(_IDENTITY)
@@ -239,15 +275,15 @@ class Directory:
         return self.path / _STORE / environment.DATA
 
 
-def lay_out(path: Path, fill: Callable[[Path], object]) -> None:
-    """A new data directory around a store that ``fill`` puts into the folder it is given."""
+def lay_out(path: Path, fill: Callable[[Path], object], format_: int = FORMAT) -> None:
+    """A new data directory around a store of a format that ``fill`` puts into the folder it is given."""
     (path / _STORE).mkdir(parents=True)
     fill(path / _STORE)
-    _mark(path)
+    _mark(path, format_)
 
 
-def _mark(path: Path) -> None:
-    witness.replace(path / _SENTINEL, msgspec.json.encode(Sentinel("data directory of one node", FORMAT)))
+def _mark(path: Path, format_: int = FORMAT) -> None:
+    witness.replace(path / _SENTINEL, msgspec.json.encode(Sentinel("data directory of one node", format_)))
 
 
 def inspect(path: Path) -> Condition:
@@ -261,8 +297,8 @@ def inspect(path: Path) -> Condition:
     if _CREATING in names:
         return Condition.UNFINISHED
     if _SENTINEL in names:
-        _check_sentinel(path / _SENTINEL)
-        return Condition.READY
+        found = _read_sentinel(path / _SENTINEL)
+        return Condition.READY if found.format == FORMAT else Condition.OLDER
     foreign = sorted(names - _BESIDE - _left_by_open(path))
     if foreign:
         raise DirectoryUnusable(
@@ -283,7 +319,13 @@ def _left_by_open(path: Path) -> set[str]:
         return set()
 
 
-def _check_sentinel(file: Path) -> None:
+def format_of(path: Path) -> int:
+    """The format of a directory that holds a store."""
+    return _read_sentinel(path / _SENTINEL).format
+
+
+def _read_sentinel(file: Path) -> Sentinel:
+    """What it says, if this version can open such a store."""
     try:
         found = msgspec.json.decode(file.read_bytes(), type=Sentinel)
     except msgspec.DecodeError as error:
@@ -293,10 +335,11 @@ def _check_sentinel(file: Path) -> None:
             f"{file.parent}: its format is {found.format} and this version knows {FORMAT}: "
             "a newer version wrote it; use that one"
         )
-    if found.format != FORMAT:
+    if not upgrade.reaches(found.format):
         raise DirectoryUnusable(
             f"{file.parent}: its format is {found.format} and this version knows {FORMAT} only"
         )
+    return found
 
 
 def _refuse_network(path: Path) -> None:

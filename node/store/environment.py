@@ -63,6 +63,16 @@ def open_environment(
 
 
 @contextmanager
+def plain(directory: Path) -> Iterator[lmdb.Environment]:
+    """The environment there for a while, whatever format its content has."""
+    env = open_environment(directory, "commit")
+    try:
+        yield env
+    finally:
+        env.close()
+
+
+@contextmanager
 def translated(env: lmdb.Environment) -> Iterator[None]:
     """LMDB's errors as ours."""
     try:

@@ -88,6 +88,10 @@ class LeavingSchedule(Bounded):
         running = [n for n in self.alive() if not n.core.engine.has_left]
         return self.rng.choice(running) if running else None
 
+    def any_operator(self) -> SimulatedNode | None:
+        found = super().any_operator()
+        return None if found is None or found.core.engine.has_left else found
+
     def _commit(self, node: SimulatedNode, ops: list[Op], *, dies: bool = False) -> None:
         if not self._is_leaving(node):
             super()._commit(node, ops, dies=dies)
