@@ -11,12 +11,13 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
+from ..errors import GossamerError, Unreachable
 from . import show
-from .exits import Failure
+from .exits import USAGE, Failure, code_of
 from .options import at_node, in_keyspace, node_at
 
 if TYPE_CHECKING:
-    from ..backend import Op
+    from ..maintenance.portable import Chunk
     from ..rpc import Client
 
 SPOOLED_BYTES = 16 * 1024 * 1024
@@ -49,17 +50,15 @@ def export(
 @at_node
 def import_(file: IO[str], merge: bool, at: str, timeout: float, as_json: bool) -> None:
     """Write what 'gossamer export' printed to FILE (- for standard input). All of it is checked first."""
-    from ..maintenance import portable
-
     with _twice(file) as lines, node_at(at, timeout) as client:
         totals: dict[str, int] = {}
-        for keyspace, _ops, count in portable.chunks(enumerate(lines, 1)):
-            totals[keyspace] = totals.get(keyspace, 0) + count
+        for chunk in _named(file, lines):
+            totals[chunk.keyspace] = totals.get(chunk.keyspace, 0) + len(chunk.lines)
         if not merge:
             _check_empty(client, totals)
         lines.seek(0)
-        for keyspace, ops, _count in _shown(portable.chunks(enumerate(lines, 1)), sum(totals.values())):
-            client.backend.write(keyspace, ops)
+        for chunk in _shown(_named(file, lines), sum(totals.values())):
+            _write(client, file, chunk)
     _say(
         "\n".join(f"{name}: {count:,} cells" for name, count in totals.items()) or "nothing to import",
         {"cells": totals},
@@ -76,7 +75,30 @@ def _check_empty(client: Client, keyspaces: Iterable[str]) -> None:
             )
 
 
-def _shown(chunks: Iterable[tuple[str, list[Op], int]], total: int) -> Iterator[tuple[str, list[Op], int]]:
+def _named(file: IO[str], lines: Iterable[str]) -> Iterator[Chunk]:
+    """The transactions of a file. An error names the file, and the line."""
+    from ..maintenance import portable
+
+    try:
+        yield from portable.chunks(enumerate(lines, 1))
+    except ValueError as error:  # text that is not UTF-8 is one too
+        raise Failure(f"{file.name}: {error}", USAGE) from None
+
+
+def _write(client: Client, file: IO[str], chunk: Chunk) -> None:
+    first, last = chunk.lines[0], chunk.lines[-1]
+    where = f"{file.name}, line {first}" if first == last else f"{file.name}, lines {first} to {last}"
+    try:
+        client.backend.write(chunk.keyspace, chunk.ops)
+    except Unreachable:
+        raise
+    except GossamerError as error:
+        raise Failure(f"{where}: {error}", code_of(error)) from None
+    except (TypeError, ValueError) as error:
+        raise Failure(f"{where}: {error}", USAGE) from None
+
+
+def _shown(chunks: Iterable[Chunk], total: int) -> Iterator[Chunk]:
     """The chunks, with progress on a terminal."""
     if not sys.stderr.isatty():
         yield from chunks
@@ -84,7 +106,7 @@ def _shown(chunks: Iterable[tuple[str, list[Op], int]], total: int) -> Iterator[
     with click.progressbar(length=total, label="cells", file=sys.stderr) as bar:
         for chunk in chunks:
             yield chunk
-            bar.update(chunk[2])
+            bar.update(len(chunk.lines))
 
 
 @contextmanager

@@ -18,11 +18,11 @@ import base64
 import binascii
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from gossamer.crdt import path
+from gossamer.crdt import counter_bounded, path
 
 from ..backend import Op, make_op
 from ..handles import Keyspace, expiring
@@ -34,7 +34,8 @@ CELLS_A_CHUNK, BYTES_A_CHUNK = TRANSACTION_CELLS_MAX // 2, TRANSACTION_BYTES_MAX
 
 _SET = ("register", "max_register", "min_register")
 _ON = {"flag": "enable", "flag_dw": "enable", "set": "add", "set_rw": "add"}
-_NUMBERS = {"counter": "add", "bounded_counter": "mint"}
+MINTS_MAX = 1_000
+"""Of one bounded counter: a write mints 2^63 - 1 at most, and a total of many mints may be above it."""
 
 
 class Line(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -53,23 +54,32 @@ def lines(keyspace: Keyspace, prefix: str = "") -> Iterator[str]:
         yield msgspec.json.encode(line).decode()
 
 
-def chunks(numbered: Iterable[tuple[int, str]]) -> Iterator[tuple[str, list[Op], int]]:
-    """Keyspace, writes and how many lines they are of, for each transaction of an import.
+class Chunk(NamedTuple):
+    """One transaction of an import."""
 
-    ``numbered`` are lines with their numbers. `ValueError` names the line that is wrong.
-    """
-    keyspace, ops, count, size = "", list[Op](), 0, 0
+    keyspace: str
+    ops: list[Op]
+    lines: list[int]
+    """The numbers of its lines."""
+
+
+def chunks(numbered: Iterable[tuple[int, str]]) -> Iterator[Chunk]:
+    """``numbered`` are lines with their numbers. `ValueError` names the line that is wrong."""
+    chunk, size = Chunk("", [], []), 0
     for number, line in numbered:
         if not line.strip():
             continue
         name, written = _read(number, line)
-        if ops and (name != keyspace or count >= CELLS_A_CHUNK or size + len(line) > BYTES_A_CHUNK):
-            yield keyspace, ops, count
-            ops, count, size = [], 0, 0
-        keyspace, count, size = name, count + 1, size + len(line)
-        ops += written
-    if ops:
-        yield keyspace, ops, count
+        is_full = len(chunk.lines) >= CELLS_A_CHUNK or size + len(line) > BYTES_A_CHUNK
+        if name != chunk.keyspace or is_full:
+            if chunk.lines:
+                yield chunk
+            chunk, size = Chunk(name, [], []), 0
+        size += len(line)
+        chunk.ops.extend(written)
+        chunk.lines.append(number)
+    if chunk.lines:
+        yield chunk
 
 
 def _read(number: int, line: str) -> tuple[str, list[Op]]:
@@ -91,8 +101,10 @@ def _ops(cell_path: bytes, value: Any) -> list[Op]:
     kind = path.kind_of(cell_path)
     if kind in _SET:
         return [make_op(cell_path, "set", (value,))]
-    if kind in _NUMBERS:
-        return [make_op(cell_path, _NUMBERS[kind], (value,))] if value != 0 else []
+    if kind == "counter":
+        return [make_op(cell_path, "add", (value,))]  # of 0 too: then it is there
+    if kind == "bounded_counter":
+        return _mints(cell_path, value)
     if kind == "map" and value == {}:
         return [make_op(cell_path, "create")]
     if path.decode(cell_path)[-1][0] in path.SETS:
@@ -109,6 +121,19 @@ def _ops(cell_path: bytes, value: Any) -> list[Op]:
             *(make_op(cell_path, "resolve", (v, {})) for v in others),
         ]
     raise ValueError(f"{path.to_text(cell_path)}: a {kind} cannot be imported from {value!r}")
+
+
+def _mints(cell_path: bytes, value: Any) -> list[Op]:
+    """Mints of ``value`` in all. One that was spent to 0 is minted and spent."""
+    if value == 0 and type(value) is int:
+        return [make_op(cell_path, method, (1,)) for method in ("mint", "spend")]
+    ops: list[Op] = []
+    while type(value) is int and value > counter_bounded.AMOUNT_MAX:
+        if len(ops) == MINTS_MAX - 1:
+            raise ValueError(f"{path.to_text(cell_path)}: a stock above {MINTS_MAX} times 2^63 - 1")
+        ops.append(make_op(cell_path, "mint", (counter_bounded.AMOUNT_MAX,)))
+        value -= counter_bounded.AMOUNT_MAX
+    return [*ops, make_op(cell_path, "mint", (value,))]
 
 
 def _plain(value: Any) -> Any:

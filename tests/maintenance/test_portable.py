@@ -82,6 +82,21 @@ def test_every_type_comes_back() -> None:
     assert list(lines(after)) == list(lines(before))
 
 
+@pytest.mark.parametrize("total", [0, 1, 2**63 - 1, 2**63, 3 * 2**63 + 5])
+def test_numbers_of_any_size_come_back(total: int) -> None:
+    before = Keyspace(MemoryBackend())
+    before.counter("c").add(total)
+    stock = before.bounded_counter("b")
+    stock.mint(1)
+    for _ in range(total // (2**63 - 1)):
+        stock.mint(2**63 - 1)
+    stock.mint(total % (2**63 - 1) + 1)
+    stock.spend(2)
+    after = loaded(lines(before))
+    assert list(after.items()) == list(before.items()) == [("counter:c", total), ("bounded_counter:b", total)]
+    assert after.bounded_counter("b").available() == total
+
+
 @pytest.mark.parametrize(
     ("line", "what"),
     [
@@ -92,6 +107,12 @@ def test_every_type_comes_back() -> None:
         ('{"keyspace": "default", "path": "nothing:c", "value": 1}', "nothing"),
         ('{"keyspace": "default", "path": "counter:c", "value": "x"}', "int is wanted"),
         ('{"keyspace": "default", "path": "counter:c", "value": NaN}', "line 2: "),
+        ('{"keyspace": "default", "path": "bounded_counter:b", "value": -1}', "line 2: n: -1"),
+        ('{"keyspace": "default", "path": "bounded_counter:b", "value": "x"}', "line 2: n: an int"),
+        (
+            '{"keyspace": "default", "path": "bounded_counter:b", "value": ' + "9" * 40 + "}",
+            "line 2: .* above",
+        ),
         ('{"keyspace": "default", "path": "flag:f", "value": false}', "true is wanted"),
         ('{"keyspace": "default", "path": "set:s", "value": true}', "set"),
         ('{"keyspace": "default", "path": "mv_register:v", "value": []}', "mv_register"),
@@ -113,7 +134,7 @@ def test_chunks_fit_a_transaction() -> None:
     text += [f'{{"keyspace": "other", "path": "counter:c{n}", "value": 1}}' for n in range(1200)]
     found = list(chunks(enumerate(text, 1)))
     assert [name for name, _ in itertools.groupby(found, key=lambda chunk: chunk[0])] == ["default", "other"]
-    assert sum(count for _, _, count in found) == len(text)
+    assert [number for chunk in found for number in chunk.lines] == list(range(1, len(text) + 1))
     backend = MemoryBackend()
     for name, ops, _ in found:
         backend.write(name, ops)  # or `LimitExceeded`
@@ -144,7 +165,25 @@ def test_the_commands_carry_a_keyspace_to_another_node(tmp_path: Path) -> None:
         assert (done.returncode, done.stdout) == (0, '{"cells": {"default": 1}}\n')
         assert b.counter("c").value() == 6
         done = command("import", "-", "--merge", "--at", places[1], stdin=text + "wrong\n")
-        assert done.returncode == 2 and "line 2" in done.stderr and b.counter("c").value() == 6
+        assert done.returncode == 2 and b.counter("c").value() == 6
+        assert "Error: <stdin>: line 2: JSON is malformed" in done.stderr, done.stderr
+        (tmp_path / "latin").write_bytes(text.encode() + b"\xff\n")
+        done = command("import", tmp_path / "latin", "--merge", "--at", places[1])
+        assert done.returncode == 2 and f"Error: {tmp_path / 'latin'}: 'utf-8'" in done.stderr, done.stderr
+        elsewhere = text.replace("default", "nowhere")
+        done = command("import", "-", "--merge", "--at", places[1], stdin=text + elsewhere)
+        assert done.returncode == 2 and "Error: <stdin>, line 2: keyspace 'nowhere'" in done.stderr
+
+
+def test_what_a_node_refuses_is_named_by_its_lines(tmp_path: Path) -> None:
+    place = f"127.0.0.1:{free_port()}"
+    with gossamer.open(tmp_path / "a", listen=place) as a:
+        a.max_register("m").set("text")
+        text = '{"keyspace": "default", "path": "counter:c", "value": 1}\n'
+        text += '{"keyspace": "default", "path": "max_register:m", "value": 1}\n'
+        done = command("import", "-", "--merge", "--at", place, stdin="\n" + text)
+        assert done.returncode == 2 and "Error: <stdin>, lines 2 to 3: " in done.stderr, done.stderr
+        assert a.counter("c").value() == 0
 
 
 def test_what_expires_comes_back_with_its_moment() -> None:
