@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gossamer.crdt import Expiring, expiry, path, type_at
+from gossamer.crdt import Expiring, expiry, operation, path, type_at
 
 from ..apply import current, shows
 from ..backend import CLEAR, Op, make_op
@@ -166,12 +166,19 @@ class Target:
             raise ValueError(f"{self.text}: nothing can be added to a {self.kind}")
 
     def remove(self) -> bool:
-        """Remove it with all that is in it; False if nothing is there."""
+        """Remove it with all that is in it; False if nothing is there, nor was when this was done before."""
         if self.kind not in ("map", "counter", *_SETS):
             return self._backend.write(self._keyspace, [make_op(self._path, CLEAR)], self._op_id) is not None
-        is_there = self.get() is not None
+        is_there = self._was_done() or self.get() is not None
         ranges.clear(self._backend, self._keyspace, (self._path,), self._op_id)  # any number of cells
         return is_there
+
+    def _was_done(self) -> bool:
+        """Whether a write with this ``op_id`` has changed something already."""
+        if self._op_id is None:
+            return False
+        note = self._backend.cell(self._keyspace, path.component("op_id", self._op_id))
+        return bool(note.live) and operation.outcome(note) is not None
 
     def discard(self, element: Any) -> bool:
         """Take an element out of a set; False if it is not in."""

@@ -9,9 +9,11 @@ from typing import Any
 
 import click
 
+from ..errors import CursorExpired, GossamerError
 from ..feed import Change, Held
+from ..store.feedpage import ADVICE
 from . import show
-from .exits import not_found
+from .exits import Failure, not_found
 from .options import at_node, in_keyspace, node_at
 
 
@@ -45,7 +47,7 @@ def watch(
 
     First comes what there is. With --json each is a line of JSON, whose cursor is for --since.
     """
-    with _until_nobody_wants_more(), node_at(at, timeout) as client:
+    with _until_nobody_wants_more(), node_at(at, timeout) as client, _about_since():
         changes = client.keyspace(keyspace).watch(prefix, since, snapshot=not no_snapshot, timeout=idle)
         with changes:
             for count, change in enumerate(changes, 1):
@@ -61,6 +63,23 @@ def _until_nobody_wants_more() -> Iterator[None]:
         yield
     except (KeyboardInterrupt, BrokenPipeError):
         show.abandon_output()
+
+
+@contextmanager
+def _about_since() -> Iterator[None]:
+    """What is wrong with a cursor, as one says it here."""
+    try:
+        yield
+    except CursorExpired as error:
+        raise Failure(_here(str(error).replace(ADVICE, "begin again without --since"))) from None
+    except GossamerError:  # one of them is a `ValueError` too
+        raise
+    except ValueError as error:
+        raise ValueError(_here(str(error))) from None
+
+
+def _here(said: str) -> str:
+    return f"--{said}" if said.startswith("since: ") else said
 
 
 def _as_json(change: Change) -> dict[str, Any]:

@@ -48,4 +48,6 @@ def of(
         raise ValueError(f"expired: {expired!r} is not one of {', '.join(EXPIRED)}")
     if since is not None and not isinstance(since, str):
         raise TypeError(f"since: a cursor, which is a str, is wanted, not {type(since).__name__}")
+    if since == "":
+        raise ValueError("since: '' is not a cursor")
     return Wanted(Scope(prefix, inside), since, snapshot, timeout, expired, resume)

@@ -165,7 +165,7 @@ class HasConflicts:
 
         ``before`` is the id of a conflict to go on from. ``settled`` lists the reinstated and dismissed ones too.
         """
-        _check(prefix, limit, before)
+        _check(prefix, limit, before, settled)
         found = self._ledgers.notes(self._keyspace, prefix, limit, before, settled)
         return [conflict(self._keyspace, number, record) for number, record in found]
 
@@ -178,7 +178,7 @@ class HasConflicts:
         settled: bool = False,
     ) -> list[Conflict]:
         """`conflicts`, awaited."""
-        _check(prefix, limit, before)
+        _check(prefix, limit, before, settled)
         found = await self._ledgers.anotes(self._keyspace, prefix, limit, before, settled)
         return [conflict(self._keyspace, number, record) for number, record in found]
 
@@ -213,9 +213,11 @@ class HasConflicts:
         self._backend.resolvers.set(self._keyspace, prefix, resolve)
 
 
-def _check(prefix: str, limit: int, before: int | None) -> None:
+def _check(prefix: str, limit: int, before: int | None, settled: bool) -> None:
     if not isinstance(prefix, str):
         raise TypeError(f"prefix {prefix!r}: a str is wanted, not {type(prefix).__name__}")
+    if not isinstance(settled, bool):
+        raise TypeError(f"settled {settled!r}: true or false is wanted, not {type(settled).__name__}")
     for name, number in (("limit", limit), ("before", before)):
         if number is None and name == "before":
             continue

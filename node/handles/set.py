@@ -14,6 +14,7 @@ from ..errors import InvalidValue
 from . import expiring, ranges
 from .handle import checked
 from .reading import read, readable, visible
+from .set_operators import Looked, Operators
 from .typed import Reads, T, Typed
 
 KINDS = {"add-wins": "set", "remove-wins": "set_rw"}
@@ -32,7 +33,7 @@ def _is_in(cell_path: bytes, cell: Cell) -> bool:
     return cell_type is not None and bool(cell_type.value(readable(cell_path, cell)))
 
 
-class Set(MutableSet[T], Reads[frozenset[T]]):
+class Set(Operators, MutableSet[T], Reads[frozenset[T]]):
     """A set of None, bool, int, float, str and bytes, with the operators of Python's own sets.
 
     Elements are typed: ``1``, ``1.0`` and ``True`` are three, in ``in``, ``len`` and iteration. What operators
@@ -97,6 +98,10 @@ class Set(MutableSet[T], Reads[frozenset[T]]):
 
     async def _acells(self) -> Iterator[tuple[bytes, Cell]]:
         return visible(await self._backend.ascan(self._keyspace, self._path), self._backend)
+
+    def _look(self) -> Looked:
+        found = frozenset(cell_path for cell_path, cell in self._cells() if _is_in(cell_path, cell))
+        return Looked(found, self._path_of)
 
     def _holds(self, cell_path: bytes, cell: Cell) -> bool:
         return _is_in(cell_path, read(cell_path, cell, self._backend))
@@ -225,7 +230,7 @@ class Set(MutableSet[T], Reads[frozenset[T]]):
         self.update(it)
         return self
 
-    def __iand__(self, it: AbstractSet[Any]) -> Self:
+    def __iand__(self, it: AbstractSet[Any]) -> Self:  # type: ignore[override, misc]  # in place, it is a set still
         # The inherited one goes through a Python set, where one of 1 and True would be lost.
         for element in [element for element in self if element not in it]:
             self.discard(element)

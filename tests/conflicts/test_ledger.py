@@ -176,6 +176,8 @@ def test_they_are_listed_newest_first_by_prefix_and_in_pages(cluster: Cluster) -
         ({"limit": 0}, ValueError, "limit 0"),
         ({"limit": True}, TypeError, "limit True"),
         ({"before": "x"}, TypeError, "before 'x'"),
+        ({"settled": 2**70}, TypeError, "settled 1180591620717411303424: true or false"),
+        ({"settled": "yes"}, TypeError, "settled 'yes'"),
     ],
 )
 def test_a_wrong_argument_is_named(

@@ -98,8 +98,18 @@ def test_a_reader_that_leaves_ends_it(node: Node) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (("watch", "--since", "x"), 2, "since: 'x' is not a cursor"),
-        (("watch", "--since", "lAGnZGVmYXVsdMQIcmVwbGljYVIH"), 1, "begin again with a snapshot"),
+        (("watch", "--since", "x"), 2, "Error: --since: 'x' is not a cursor\n"),
+        (("watch", "--since", ""), 2, "Error: --since: '' is not a cursor\n"),
+        (
+            ("watch", "--since", "lAGnZGVmYXVsdMQIcmVwbGljYVIH", "--keyspace", "$system"),
+            2,
+            "Error: --since: a cursor of",
+        ),
+        (
+            ("watch", "--since", "lAGnZGVmYXVsdMQIcmVwbGljYVIH"),
+            1,
+            "before it took a new id; begin again without --since\n",
+        ),
         (("watch", "--keyspace", "elsewhere"), 2, "does not host"),
         (("watch", "--at", "127.0.0.1:1"), 4, "no node answers"),
         (("subscriptions", "remove", "none"), 3, "subscription none: not found"),

@@ -1,11 +1,13 @@
 """Is a set a Python set, but for typed elements and a `remove` that never complains?"""
 
-from collections.abc import MutableSet
+from collections.abc import Callable, Iterator, MutableSet
 from typing import Any, Protocol
 
 import pytest
 
+from gossamer.crdt import Cell
 from gossamer.handles import Handles, Keyspace, Set
+from gossamer.memory import MemoryBackend
 
 POLICIES = ["add-wins", "remove-wins"]
 TYPED = [None, False, True, -1, 0, 1, 1.0, "", "1", b"", b"1", "a\x00\x01b"]
@@ -77,6 +79,64 @@ def test_it_is_a_mutable_set(space: Keyspace) -> None:
     assert members < {2, 4, 6}
     assert members.isdisjoint({1})
     assert space.set("s") == {2, 4}
+
+
+class Counted(MemoryBackend):
+    """Counts what a remote node would be asked."""
+
+    asked = 0
+
+    def cell(self, keyspace: str, cell_path: bytes) -> Cell:
+        self.asked += 1
+        return super().cell(keyspace, cell_path)
+
+    def scan(self, keyspace: str, prefix: bytes) -> Iterator[tuple[bytes, Cell]]:
+        self.asked += 1
+        return super().scan(keyspace, prefix)
+
+
+@pytest.mark.parametrize(
+    ("operator", "expected"),
+    [
+        (lambda s, big: s & big, {2, 4}),
+        (lambda s, big: big & s, {2, 4}),
+        (lambda s, big: s - big, {-1}),
+        (lambda s, big: len(big - s), 98),
+        (lambda s, big: len(s | big), 101),
+        (lambda s, big: len(s ^ big), 99),
+        (lambda s, big: s <= big, False),
+        (lambda s, big: s >= big, False),
+        (lambda s, big: s < big | {-1}, True),
+        (lambda s, _big: s >= {2, 4}, True),
+        (lambda s, big: s.isdisjoint(big), False),
+        (lambda s, _big: s.isdisjoint(range(50, 99)), True),
+        (lambda s, _big: s & s, {-1, 2, 4}),
+        (lambda s, _big: s - s, set()),
+    ],
+)
+def test_an_operator_looks_at_the_set_a_few_times_and_not_for_each_element(
+    operator: Callable[[Any, Any], Any], expected: Any
+) -> None:
+    backend = Counted()
+    members = Keyspace(backend).set("s")
+    members.update([-1, 2, 4])
+    backend.asked = 0
+    assert operator(members, frozenset(range(100))) == expected
+    assert backend.asked <= 3
+
+
+def test_an_operator_tells_types_apart(space: Keyspace) -> None:
+    members = space.set("s")
+    members.update([1, "x"])
+    assert members & [1.0, True, "x"] == {"x"}
+    assert list(members & [1]) == [1]
+    assert [1.0, 1] - members == {1.0}
+    assert not members >= {True}
+    assert members.isdisjoint([True, 1.0])
+    members.add(True)
+    assert not members <= {1, "x"}  # it has three
+    with pytest.raises(TypeError, match="element"):
+        _ = members & [[1]]
 
 
 def test_an_intersection_in_place_takes_out_every_type(space: Keyspace) -> None:

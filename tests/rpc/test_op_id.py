@@ -109,6 +109,23 @@ def test_on_the_command_line_too(node: gossamer.Node) -> None:
     assert sum(operations.values()) == 3
 
 
+@pytest.mark.parametrize("path", ["map:m", "counter:c", "set:s", "set_rw:w", "register:r", "mv_register:v"])
+def test_a_removal_that_is_tried_again_says_that_it_was_done(node: gossamer.Node, path: str) -> None:
+    node.map("m").register("x").set(1)
+    node.counter("c").add(1)
+    node.set("s").add("a")
+    node.set("w", policy="remove-wins").add("a")
+    node.register("r").set(1)
+    node.mv_register("v").set(1)
+    for _ in range(2):
+        assert run(node, "remove", path, "--op-id", "order-4") == (0, "")
+    assert run(node, "get", path)[0] == 3
+    assert run(node, "remove", path)[0] == 3
+    for _ in range(2):  # there was nothing to remove, and there was not then
+        code, said = run(node, "remove", path, "--op-id", "order-5")
+        assert code == 3 and "not found" in said
+
+
 @pytest.mark.parametrize(
     ("window", "error", "text"),
     [
