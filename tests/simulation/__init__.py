@@ -1,0 +1,1 @@
+"""Random and written schedules of simulated clusters, against an oracle."""
