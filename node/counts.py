@@ -73,10 +73,13 @@ class Counts:
         """Member -> canaries that it was not known to have when the next one was due."""
 
     def wrote(self, outcomes: Iterable[tuple[Input, Result]]) -> None:
-        """Inputs have an outcome: own writes among them are counted, but for those that are kept for now."""
+        """Inputs have an outcome: own writes among them are counted, but for those that are kept for now.
+
+        Nor those to a keyspace that is not here (`KeyError`): whoever thinks up names must not fill the memory with them.
+        """
         written = self.written
         for one, outcome in outcomes:
-            if isinstance(one, _WRITES) and outcome is not KEPT:
+            if isinstance(one, _WRITES) and outcome is not KEPT and not isinstance(outcome, KeyError):
                 written[one.keyspace, isinstance(outcome, Exception)] += 1
 
 

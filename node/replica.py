@@ -446,14 +446,12 @@ class Replica:
 
     def cell(self, keyspace: str, cell_path: bytes) -> Cell:
         """The cell at a path. `NotReady` during the first bootstrap; `Damaged` for a wrong checksum."""
-        self.counts.read[keyspace] += 1
         if keyspace in self._unready:
             raise NotReady(f"keyspace {keyspace!r}: its first bootstrap is under way")
         return self.store.cell(keyspace, cell_path)
 
     def page(self, keyspace: str, prefix: bytes, after: bytes | None, limit: int) -> list[tuple[bytes, Cell]]:
         """Up to ``limit`` cells under a prefix, past ``after``, in path order, from one snapshot."""
-        self.counts.pages[keyspace] += 1
         if keyspace in self._unready:
             raise NotReady(f"keyspace {keyspace!r}: its first bootstrap is under way")
         return self.store.page(keyspace, prefix, after, limit)

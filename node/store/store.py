@@ -195,6 +195,7 @@ class Store:
     def cell(self, keyspace: str, cell_path: bytes) -> Cell:
         """One cell as a reader gets it, as of the last commit; from any thread."""
         tables = self._tables[keyspace]
+        self.counts.read[keyspace] += 1
         txn = self._begin()
         try:
             stored = txn.get(cell_path, db=tables.cells)
@@ -211,6 +212,7 @@ class Store:
     def page(self, keyspace: str, prefix: bytes, after: bytes | None, limit: int) -> list[tuple[bytes, Cell]]:
         """Up to ``limit`` cells under ``prefix`` above ``after``, as a reader gets them, from one short read transaction."""
         tables = self._tables[keyspace]
+        self.counts.pages[keyspace] += 1
         start = prefix if after is None else after + b"\x00"
         with self.reading() as txn:
             view = View(tables, txn, tables.state)

@@ -90,6 +90,18 @@ def test_reads_and_writes_are_counted(stack: ExitStack, tmp_path: Path) -> None:
     assert value(node, "gossamer_store_max_bytes") == 64 * 1024**3
 
 
+def test_names_of_keyspaces_that_are_not_here_are_not_kept(stack: ExitStack, tmp_path: Path) -> None:
+    """Anybody who may ask could fill the memory, and Prometheus, with them."""
+    node = opened(stack, tmp_path / "a")
+    client = stack.enter_context(gossamer.connect(node.address or ""))
+    for number in range(5):
+        elsewhere = client.keyspace(f"made-up-{number}")
+        for ask in (elsewhere.register("x").get, elsewhere.map("m").value, elsewhere.counter("c").add):
+            with pytest.raises(ValueError, match="does not host"):
+                ask()
+    assert "made-up" not in metrics.exposition(node)
+
+
 def test_a_peer_is_linked_has_everything_and_is_not_behind(stack: ExitStack, tmp_path: Path) -> None:
     a = opened(stack, tmp_path / "a")
     b = opened(stack, tmp_path / "b", peers=[a.address])
