@@ -55,7 +55,7 @@ class Shop:
         """Order two."""
         line = orders.OrderLine(title=TITLE, qty=2, price=500, quote=quotes.sign(TITLE, 500))
         body = orders.Order(customer="7", cart="cart-1", ordered_at=1.0, lines=[line])
-        await orders._place(self.instances[name], ORDER, body)
+        await orders._place(self.instances[name], ORDER, body, within_s=5.0)
 
     async def rounds(self, *names: str) -> None:
         """Some rounds of everybody's steps."""

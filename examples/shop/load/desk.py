@@ -17,12 +17,16 @@ from .http import Answer, Pool
 
 FIRST_S = 0.12
 """For the first answer. The rest of the second that an answer may take is for the other instance."""
+ONLY_S = 0.9
+"""For it where the other one is known not to answer: there is nothing better than to wait."""
 SECOND_S = 0.85
 RIGHT_S = 1.0
 """An answer that took longer is no answer."""
 REST_S = 2.0
 """For which an instance that did not answer is asked second; then one request tries it again."""
 TOKEN = "gossamer-token"
+LAST_TRY = "shop-last-try"
+"""Says that there is nobody else to ask, so an instance may take its time."""
 
 Right = Callable[[Any], bool]
 
@@ -89,8 +93,11 @@ class Desk:
             name: value for name, value in (("idempotency-key", key), (TOKEN, token)) if value is not None
         }
         targets = self._targets(what, service, number)
-        request = method, path, _encoded(body), sent
-        for tries, (target, timeout_s) in enumerate(zip(targets, (FIRST_S, SECOND_S), strict=True), 1):
+        has_other = not self._rests(targets[1], what, time.monotonic())
+        tried = targets, (FIRST_S if has_other else ONLY_S, SECOND_S), (False, True)
+        for tries, (target, timeout_s, is_last) in enumerate(zip(*tried, strict=True), 1):
+            last = {LAST_TRY: "1"} if is_last or not has_other else {}
+            request = method, path, _encoded(body), sent | last
             answer = await self._try(what, target, request, timeout_s, right)
             if answer is not None:
                 took = time.time() - began

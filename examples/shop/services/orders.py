@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Annotated, Any
 from zlib import crc32
 
-from fastapi import APIRouter, HTTPException, Response
+from fastapi import APIRouter, Header, HTTPException, Response
 from pydantic import BaseModel, Field
 
 import gossamer
@@ -24,12 +24,14 @@ from .model import DECLINED, ENDS, NUMBERS, PAID, PLACED, home, order_of, record
 from .reconcile import Reconciler, Source
 from .saga import Pay, money_after, pay, stage_after
 
-SAFE_S = 0.1
-"""For an order to reach another disk; it mostly takes some milliseconds."""
+SAFE_S, SAFE_LAST_S = 0.08, 0.7
+"""For an order to reach another disk, which mostly takes some milliseconds; the second where nobody else can be asked."""
 LOOK_S = 1.0
 """Between two looks at an order that waits for others."""
 DECLINED_OF_1000 = 30
 """Cards that the payment provider declines."""
+
+LastTry = Annotated[str | None, Header(alias="Shop-Last-Try")]
 
 router = APIRouter()
 
@@ -79,7 +81,7 @@ def _quoted(title: str, line: dict[str, Any]) -> dict[str, Any]:
 
 
 @router.put("/orders/{order}")
-async def place(order: str, body: Order, here: Here) -> Response:
+async def place(order: str, body: Order, here: Here, last_try: LastTry = None) -> Response:
     """Place an order of what the customer saw. Its id is the idempotency key.
 
     It is acknowledged when it is on two disks, so what a customer was told stands whatever happens to one instance. One
@@ -87,12 +89,16 @@ async def place(order: str, body: Order, here: Here) -> Response:
     """
     if not all(quotes.is_signed(line.title, line.price, line.quote) for line in body.lines):
         raise HTTPException(409, "not a price of ours")
+    within_s = SAFE_S if last_try is None else SAFE_LAST_S
     if _state(here, order)["stage"] is None:
-        await _place(here, order, body)
+        await _place(here, order, body, within_s)
+    else:
+        orders = here.node.keyspace("orders")
+        await orders.await_replicated(await orders.atoken(), peers=1, timeout=within_s)
     return answer({"order": order, **_state(here, order)}, 202)
 
 
-async def _place(here: Instance, order: str, body: Order) -> None:
+async def _place(here: Instance, order: str, body: Order, within_s: float) -> None:
     orders = here.node.keyspace("orders")
     try:
         async with orders.transaction(op_id=f"place {order}") as tx:
@@ -100,7 +106,7 @@ async def _place(here: Instance, order: str, body: Order) -> None:
     except gossamer.VersionMismatch:  # it has just come from the other instance
         return
     here.count(tx, notes=1)
-    safe = asyncio.create_task(orders.await_replicated(tx.token(), peers=1, timeout=SAFE_S))
+    safe = asyncio.create_task(orders.await_replicated(tx.token(), peers=1, timeout=within_s))
     async with here.node.keyspace("carts").transaction() as emptied:
         emptied.map("cart").remove(body.cart)
     here.count(emptied)
