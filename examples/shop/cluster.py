@@ -18,8 +18,8 @@ from typing import Self
 
 import msgspec
 
-from .services.instance import Setting
 from .services.model import INSTANCES
+from .services.setting import Setting
 from .wires import Wires
 
 START_S = 60.0

@@ -107,7 +107,7 @@ def full(scale: float = 1.0) -> list[Fault]:
 
     return [
         *each("kill", ("orders-1", "inventory-2", "catalogue-1"), 5, 6),
-        *each("freeze", ("orders-2", "inventory-1", "catalogue-2"), 5, 6),
+        *each("freeze", ("orders-2", "inventory-1", "catalogue-2"), 8, 6),
         *each("cut off", ("orders-1", "inventory-2", "catalogue-2"), 8, 6),
         Fault("split", SPLIT, 12 * scale, 10 * scale),
     ]

@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Any, cast
 
 from examples.shop.services import catalogue, inventory, orders, quotes
-from examples.shop.services.instance import Instance, Setting
+from examples.shop.services.instance import Instance
 from examples.shop.services.model import CANCELLED, COMPLETED, PAID, RELEASED, SOLD
+from examples.shop.services.setting import Setting
 from gossamer import Node
 from gossamer.testing import Cluster, ClusterFactory
 

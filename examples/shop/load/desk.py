@@ -15,14 +15,14 @@ import msgspec
 from ..services.model import INSTANCES
 from .http import Answer, Pool
 
-FIRST_S = 0.12
+FIRST_S = 0.1
 """For the first answer. The rest of the second that an answer may take is for the other instance."""
 ONLY_S = 0.9
 """For it where the other one is known not to answer: there is nothing better than to wait."""
 SECOND_S = 0.85
 RIGHT_S = 1.0
 """An answer that took longer is no answer."""
-REST_S = 2.0
+REST_S = 3.0
 """For which an instance that did not answer is asked second; then one request tries it again."""
 TOKEN = "gossamer-token"
 LAST_TRY = "shop-last-try"

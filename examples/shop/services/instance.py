@@ -27,27 +27,12 @@ from gossamer.integrations.fastapi import (
 )
 
 from .model import furthest, hosts
+from .setting import Setting
 
 TOKEN_WAIT_S = 0.1
 """That a read waits for what its client has seen elsewhere; then it says 503, and the client asks elsewhere."""
 
 log = logging.getLogger("shop")
-
-
-class Setting(msgspec.Struct, frozen=True, kw_only=True):
-    """What an instance is told when it is started."""
-
-    instance: str
-    data: str
-    listen: str
-    peers: list[str]
-    http_port: int
-    takeover_s: float = 0.5
-    """After which an instance does what would be the other one's to do."""
-    hold_s: float = 30.0
-    """For which goods are reserved."""
-    reject_s: float = 3.0
-    """After which an order is cancelled if one instance rejects it and the other says nothing."""
 
 
 class Instance:
