@@ -59,7 +59,9 @@ def open_environment(
     except (lmdb.Error, OSError) as error:
         if error_number(error) in NO_SPACE:
             raise StoreFull(f"{directory}: no space left to open it ({error})") from None
-        raise DirectoryUnusable(f"{directory}: cannot be opened ({error})") from None
+        raise DirectoryUnusable(
+            f"{directory}: cannot be opened ({error}){_remedy(error, map_bytes)}"
+        ) from None
 
 
 @contextmanager
@@ -70,6 +72,12 @@ def plain(directory: Path) -> Iterator[lmdb.Environment]:
         yield env
     finally:
         env.close()
+
+
+def _remedy(error: lmdb.Error | OSError, map_bytes: int) -> str:
+    if error_number(error) != errno.ENOMEM:
+        return ""
+    return f": {map_bytes // 1024**3} GiB of address space are reserved, though not used; raise its limit (ulimit -v)"
 
 
 @contextmanager
@@ -95,7 +103,7 @@ def translated(env: lmdb.Environment) -> Iterator[None]:
 def error_number(error: lmdb.Error | OSError) -> int | None:
     """The errno behind an LMDB error, which tells it in words only."""
     text = str(error)
-    return next((code for code in (*NO_SPACE, errno.EIO) if os.strerror(code) in text), None)
+    return next((code for code in (*NO_SPACE, errno.EIO, errno.ENOMEM) if os.strerror(code) in text), None)
 
 
 def _has_no_space(env: lmdb.Environment) -> bool:

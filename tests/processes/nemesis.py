@@ -60,7 +60,7 @@ class Report:
     spent: int = 0
     left: int = 0
     equal_s: list[float] = field(default_factory=list)
-    """After each round."""
+    """From the heal to equality, after each round; with the end of the last write that was under way."""
 
     def share(self, percent: float) -> float:
         """So many percent of the rounds were equal within this."""
@@ -121,7 +121,7 @@ class Nemesis:
         with resting(self.workers):
             still = time.monotonic()
             self._fleet.equal(EQUAL_S)
-            self.report.equal_s.append(time.monotonic() - still)
+            self.report.equal_s.append(time.monotonic() - healed)
             self.log.append(f"{healed:.2f} healed, at rest {still - healed:.2f} s later")
             stock.check(self.traders, self._fleet.all)
             self.load.check(self._rng.choice(self._fleet.all))
