@@ -29,8 +29,8 @@ flights: $(READY) ## take 336,776 flights through three nodes and compare them w
 shop: $(READY) ## run the shop of examples/shop, break it, and report: make shop RATE=27
 	$(BIN)/python -m examples.shop $(if $(RATE),--orders-per-s $(RATE))
 
-bench: $(READY) ## measure against raw LMDB, and Redis where it is installed
-	$(BIN)/python bench/first_figures.py
+bench: .venv/bench ## measure, beside what is installed, into docs/performance.md: make bench ONLY="reads writes"
+	$(BIN)/python bench/run.py --json build/bench.json --page docs/performance.md $(if $(ONLY),--only $(ONLY))
 
 format: $(READY) ## rewrite the code in the project's style
 	$(BIN)/ruff check --fix
@@ -60,6 +60,11 @@ nemesis: $(READY) ## break real nodes in every way (as root): make nemesis FAULT
 clean: ## remove the environment and everything built
 	rm -rf .venv build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/bench: $(READY)
+	@echo 'Installing what stands beside us ...'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
+	@touch $@
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -30,8 +30,8 @@ def measure(cells: int, bumps: int, scratch: Path) -> Iterator[Figure]:
 
 
 def _changed(cells: int, scratch: Path) -> Iterator[Figure]:
-    (whole_s, whole_bytes), times, sizes = _reconnects(cells, scratch / "all")
-    _, smaller, _ = _reconnects(cells // 10, scratch / "tenth")
+    (whole_s, whole_bytes), times, sizes = reconnects(cells, scratch / "all")
+    _, smaller, _ = reconnects(cells // 10, scratch / "tenth")
     what = f"catch up, {CHANGED} of {cells:,} cells changed"
     yield Figure(
         goal="P10",
@@ -60,7 +60,7 @@ def _changed(cells: int, scratch: Path) -> Iterator[Figure]:
     )
 
 
-def _reconnects(cells: int, scratch: Path) -> tuple[tuple[float, int], list[float], list[float]]:
+def reconnects(cells: int, scratch: Path) -> tuple[tuple[float, int], list[float], list[float]]:
     """Seconds and bytes of the bootstrap; milliseconds and bytes of each catching up."""
     times: list[float] = []
     sizes: list[float] = []

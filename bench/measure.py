@@ -11,7 +11,6 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from rich.console import Console
@@ -62,6 +61,20 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
         if self.wanted is None:
             return None
         return self.ratio <= self.wanted if self.less_is_better else self.ratio >= self.wanted
+
+
+class Curve(msgspec.Struct, frozen=True, kw_only=True):
+    """How figures change with something: a plot of the result."""
+
+    name: str
+    """Of the file that the plot goes into."""
+    what: str
+    x: str
+    unit: str
+    lines: dict[str, list[tuple[float, float]]]
+    """What is drawn -> points, each a median."""
+    formula: str
+    """What it should be, in words: the reason for its shape."""
 
 
 def number(value: float) -> str:
@@ -149,13 +162,3 @@ def show(figures: Sequence[Figure], console: Console) -> None:
             f.goal, f.what, str(f.ours), f.against, str(f.theirs or ""), number(f.ratio), wanted, met
         )
     console.print(table)
-
-
-def plain(figure: Figure) -> dict[str, Any]:
-    """A figure as JSON has it."""
-    return {
-        **msgspec.to_builtins(figure),
-        "median": figure.ours.median,
-        "ratio": figure.ratio,
-        "met": figure.is_met,
-    }

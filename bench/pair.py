@@ -6,6 +6,7 @@ jumps to when one of them wants to be woken. Bytes are those of the engine's mes
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,8 @@ from gossamer.replication.messages import Batch, Deflated, Part, decode
 from gossamer.turns import Connected, Disconnected, Input, Instant, Received, Send, Tick, Write
 
 LINK = 1
+Body = bytes
+"""Of a message."""
 IDLE_S_MAX = 60.0
 """Of the jumping clock without anything being sent, after which `settle` has failed."""
 
@@ -29,8 +32,9 @@ class Pair:
     """Two replicas, A and B, in a directory. A context manager."""
 
     def __init__(self, directory: Path, durability: str = "commit") -> None:
+        self._directories, self._durability = [directory / "a", directory / "b"], durability
         self.sides = [
-            open_replica(config.of(directory / name, name=name, durability=durability)) for name in "ab"
+            open_replica(config.of(own, name=own.name, durability=durability)) for own in self._directories
         ]
         self.a, self.b = self.sides
         self.messages: list[tuple[int, bytes]] = []
@@ -113,15 +117,34 @@ class Pair:
             if by == side and isinstance(decode(body), (Batch, Deflated, Part))
         )
 
+    def renew(self, directory: Path) -> None:
+        """A new and empty B in place of the old one, whose directory goes. The link must be cut."""
+        old = self.b
+        old.close()
+        shutil.rmtree(self._directories[1])
+        self._directories[1] = directory
+        self.sides[1] = self.b = open_replica(
+            config.of(directory, name=directory.name, durability=self._durability)
+        )
+
+    def outbox(self, side: int) -> list[Body]:
+        """What a side has to send now, taken and counted."""
+        effects = self.sides[side].outbox(self._instant())
+        sent = [effect.body for effect in effects if isinstance(effect, Send)]
+        self.messages += [(side, body) for body in sent]
+        return sent
+
+    def receive(self, side: int, bodies: Sequence[Body]) -> None:
+        """One transaction at a side, of what was sent to it."""
+        self.turn(side, [Received(LINK, body) for body in bodies])
+
     def _exchange(self) -> bool:
         """Carry what both have to send, once; whether there was anything."""
         moved = False
-        for side, replica in enumerate(self.sides):
-            sent = [effect for effect in replica.outbox(self._instant()) if isinstance(effect, Send)]
-            if sent:
+        for side in (0, 1):
+            if sent := self.outbox(side):
                 moved = True
-                self.messages += [(side, effect.body) for effect in sent]
-                self.turn(1 - side, [Received(LINK, effect.body) for effect in sent])
+                self.receive(1 - side, sent)
         return moved
 
     def _jump(self) -> None:

@@ -6,7 +6,6 @@ Which Redis is it? The ``redis-server`` on the PATH; `words` says its version an
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from typing import Any
 import redis
 import redis.asyncio
 
-START_S = 10.0
+import loopback
 
 
 def words() -> str:
@@ -37,37 +36,20 @@ def is_there() -> bool:
 @contextmanager
 def running(directory: Path) -> Iterator[int]:
     """A server with its files in ``directory``; its port."""
-    port = _free_port()
+    port = loopback.free_port()
     command = (
         f"redis-server --port {port} --bind 127.0.0.1 --appendonly yes --appendfsync always --save".split()
     )
-    directory.mkdir()
-    with (directory / "log").open("w") as log:
-        process = subprocess.Popen([*command, "", "--dir", str(directory)], stdout=log, stderr=log)
-    try:
-        client = connect(port)
-        client.ping()
-        client.close()
+    with loopback.server([*command, "", "--dir", str(directory)], directory, port):
         yield port
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def connect(port: int) -> Any:
-    """A client for threads, which waits for the server to be up."""
-    retry = redis.retry.Retry(redis.backoff.ConstantBackoff(0.05), int(START_S / 0.05))
-    return redis.Redis(port=port, retry=retry, retry_on_error=[redis.exceptions.ConnectionError])
+    """A client for threads."""
+    return redis.Redis(port=port)
 
 
 def aconnect(port: int, connections: int) -> Any:
     """A client for tasks, as many connections as there are writers."""
     pool = redis.asyncio.BlockingConnectionPool(port=port, max_connections=connections)
     return redis.asyncio.Redis.from_pool(pool)  # the client closes the pool with itself
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port

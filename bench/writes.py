@@ -1,7 +1,8 @@
 """P2 to P5: how many durable writes a second, from one writer and from 256, and is the event loop free meanwhile?
 
 Each write sets one register of 10,000 to a string of 64 bytes and is acknowledged when it is on the disk. Beside
-it: LMDB, which commits each put of the same bytes, and Redis, which syncs its log before it answers.
+it: LMDB, which commits each put of the same bytes; SQLite, which does the same for a row, or for as many rows as there
+are writers; and Redis, which syncs its log before it answers.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import lmdb
 
 import gossamer
 import redis_peer
+import sqlite_peer
 from gossamer.crdt import Cell, codec, path
 from measure import Figure, Sample, interleaved, percentile
 
@@ -40,9 +42,12 @@ def measure(seconds: float, scratch: Path) -> Iterator[Figure]:
             "raw": lambda: _raw(env, stored, 1, seconds),
             "raw many": lambda: _raw(env, stored, WRITERS, seconds),
             "one": lambda: _one(node, seconds),
-            "one task": lambda: asyncio.run(_tasks(_ours(node), 1, seconds)),
+            "one task": lambda: asyncio.run(tasks(ours(node), 1, seconds)),
             "many": lambda: asyncio.run(_many(node, seconds, lags)),
         }
+        put = stack.enter_context(sqlite_peer.table(scratch / "sqlite"))
+        cases["sqlite"] = lambda: _sqlite(put, 1, seconds)
+        cases["sqlite many"] = lambda: _sqlite(put, WRITERS, seconds)
         if redis_peer.is_there():
             port = stack.enter_context(redis_peer.running(scratch / "redis"))
             cases["redis"] = lambda: asyncio.run(_redis(port, seconds))
@@ -56,7 +61,10 @@ def _figures(taken: dict[str, Sample], lags: list[float]) -> Iterator[Figure]:
         yield _figure("P2", f"durable writes, {WRITERS} tasks", many, "Redis SET", taken["redis"], 3.0)
     batched = f"LMDB durable puts, {WRITERS} a commit"
     yield _figure("P2", f"durable writes, {WRITERS} tasks", many, batched, taken["raw many"])
+    rows = f"SQLite, {WRITERS} rows a commit"
+    yield _figure("P2", f"durable writes, {WRITERS} tasks", many, rows, taken["sqlite many"])
     yield _figure("P3", "durable write, one thread", one, "LMDB durable put", taken["raw"], 0.7)
+    yield _figure("P3", "durable write, one thread", one, "SQLite commit", taken["sqlite"])
     yield _figure("P3", "durable write, one task", taken["one task"], "LMDB durable put", taken["raw"])
     yield _figure("P4", f"durable writes, {WRITERS} tasks", many, "one task", taken["one task"], 12.0)
     yield Figure(
@@ -83,23 +91,24 @@ def _names() -> Iterator[str]:
 def _one(node: gossamer.Node, seconds: float) -> float:
     names, count = _names(), 0
     began = time.perf_counter()
-    while (passed := time.perf_counter() - began) < seconds:
+    while (passed := time.perf_counter() - began) < seconds or not count:
         node.register(next(names)).set(VALUE)
         count += 1
     return count / passed
 
 
-def _ours(node: gossamer.Node) -> Callable[[str], Awaitable[object]]:
+def ours(node: gossamer.Node) -> Callable[[str], Awaitable[object]]:
+    """A durable write of a register to await."""
     return lambda name: node.register(name).aset(VALUE)
 
 
-async def _tasks(write: Callable[[str], Awaitable[object]], writers: int, seconds: float) -> float:
+async def tasks(write: Callable[[str], Awaitable[object]], writers: int, seconds: float) -> float:
     """Writes a second of that many tasks, each of which waits for its write before the next."""
     names, counts = _names(), [0] * writers
     began = time.perf_counter()
 
     async def writer(index: int) -> None:
-        while time.perf_counter() - began < seconds:
+        while not counts[index] or time.perf_counter() - began < seconds:
             await write(next(names))
             counts[index] += 1
 
@@ -110,7 +119,7 @@ async def _tasks(write: Callable[[str], Awaitable[object]], writers: int, second
 async def _many(node: gossamer.Node, seconds: float, lags: list[float]) -> float:
     over = asyncio.Event()
     watch = asyncio.create_task(_lag(over))
-    written = await _tasks(_ours(node), WRITERS, seconds)
+    written = await tasks(ours(node), WRITERS, seconds)
     over.set()
     lags.append(percentile(await watch, 0.99) * 1000)
     return written
@@ -135,7 +144,7 @@ def _raw(env: lmdb.Environment, stored: bytes, group: int, seconds: float) -> fl
     """Puts a second, ``group`` of them a commit, sorted as ours are."""
     names, count = _names(), 0
     began = time.perf_counter()
-    while (passed := time.perf_counter() - began) < seconds:
+    while (passed := time.perf_counter() - began) < seconds or not count:
         keys = sorted(path.component("register", next(names)) for _ in range(group))
         with env.begin(write=True) as txn:
             txn.cursor().putmulti([(key, stored) for key in keys])
@@ -143,9 +152,19 @@ def _raw(env: lmdb.Environment, stored: bytes, group: int, seconds: float) -> fl
     return count / passed
 
 
+def _sqlite(put: Callable[[list[str], str], None], group: int, seconds: float) -> float:
+    """Rows a second, ``group`` of them a commit."""
+    names, count = _names(), 0
+    began = time.perf_counter()
+    while (passed := time.perf_counter() - began) < seconds or not count:
+        put([next(names) for _ in range(group)], VALUE)
+        count += group
+    return count / passed
+
+
 async def _redis(port: int, seconds: float) -> float:
     client = redis_peer.aconnect(port, WRITERS)
     try:
-        return await _tasks(lambda name: client.set(name, VALUE), WRITERS, seconds)
+        return await tasks(lambda name: client.set(name, VALUE), WRITERS, seconds)
     finally:
         await client.aclose()
