@@ -59,10 +59,11 @@ def beaten(cell: Cell) -> list[Entry]:
     if len(cell.live) < 2:
         return []
     first, *rest = ranked(cell)
-    return [entry for entry in rest if _said(entry) != _said(first)]
+    return [entry for entry in rest if said(entry) != said(first)]
 
 
-def _said(entry: Entry) -> bytes:
+def said(entry: Entry) -> bytes:
+    """The bytes of an entry's value, whenever it was written and until whenever it holds."""
     return expiry.plain(entry.payload)[STAMP_BYTES:]
 
 

@@ -63,3 +63,20 @@ def newly_beaten(cell_path: bytes, old: Cell, new: Cell, now: int) -> Iterator[R
     for entry in register_lww.beaten(new):
         if (entry.replica, entry.seq) not in known:
             yield Record(cell_path, Written(entry.replica, entry.seq, entry.payload), by, now)
+
+
+def reinstated(cell_path: bytes, old: Cell, new: Cell) -> Iterator[Dot]:
+    """The beaten writes of ``old`` whose value ``new`` shows, since somebody who had seen them wrote it again.
+
+    A write that supersedes both the beaten value and what beat it was made by one who knew of both.
+    """
+    if len(old.live) < 2 or path.kind_of(cell_path) != KIND:
+        return
+    before, now = register_lww.winner(old), register_lww.winner(new)
+    standing = {(entry.replica, entry.seq) for entry in new.live}
+    if before is None or now is None or (before.replica, before.seq) in standing:
+        return
+    for entry in register_lww.beaten(old):
+        dot = entry.replica, entry.seq
+        if dot not in standing and register_lww.said(entry) == register_lww.said(now):
+            yield dot

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gossamer.crdt import Cell, Dot, Event, path, register_lww
+from gossamer.crdt import Cell, Dot, Event, expiry, path, register_lww
 
 from . import beaten, idempotent
 from .apply import expand
@@ -104,8 +104,17 @@ class OwnEvents:
         if one.verb == "dismiss":
             draft.settle_note(one.number, beaten.DISMISSED)
             return None
-        value = register_lww.value_of(record.beaten.entry())
         unless_moved = () if one.force else (make_op(record.path, EXPECT, (record.by.dot,)),)
-        dot = self.commit(draft, (*unless_moved, make_op(record.path, "set", (value,))), now)
+        dot = self.commit(draft, (*unless_moved, _again(one.number, record, now)), now)
         draft.settle_note(one.number, beaten.REINSTATED)
         return dot
+
+
+def _again(number: int, record: beaten.Record, now: Instant) -> Op:
+    """The write of a beaten value, which ends when that one would have ended."""
+    value, until = register_lww.value_of(record.beaten.entry()), expiry.of(record.beaten.payload)
+    if until is None:
+        return make_op(record.path, "set", (value,))
+    if until <= now.wall:
+        raise ValueError(f"conflict {number}: its value has expired meanwhile; set it anew if it is to stand")
+    return make_op(record.path, "set", (value, None, (expiry.AT, until)))

@@ -167,12 +167,14 @@ class Register(ExpiringHandle[T]):
     def settle(self) -> T:
         """Write what is read while concurrent values stand, over exactly those; the value.
 
+        It ends when the value that stood would have ended; what a resolver made lasts.
+
         `VersionMismatch` if this node has written since it was read here.
         """
         cell = self._read()
         value: T = self._get(cell, UNSET)
         if len(cell.live) > 1:
-            self.set(value, seen=seen(cell))
+            self._backend.write(self._keyspace, self._settles(cell, value))
         return value
 
     async def asettle(self) -> T:
@@ -180,8 +182,14 @@ class Register(ExpiringHandle[T]):
         cell = await self._aread()
         value: T = self._get(cell, UNSET)
         if len(cell.live) > 1:
-            await self.aset(value, seen=seen(cell))
+            await self._backend.awrite(self._keyspace, self._settles(cell, value))
         return value
+
+    def _settles(self, cell: Cell, value: T) -> tuple[Op, ...]:
+        entry = self._winner(cell)
+        assert entry is not None, "it has live entries"
+        until = expiry.of(entry.payload)
+        return self._sets(value, () if until is None else ((expiry.AT, until),), seen(cell), ANYTHING)
 
     def remove(self, *, expect: Dot | None | Anything = ANYTHING, op_id: str | None = None) -> None:
         """Remove what is there; a concurrent write survives. ``expect`` is as in `set`."""

@@ -53,6 +53,7 @@ class Draft(View):
         """Microseconds since 1970: when this transaction is."""
         self._feed = FeedDraft(tables, txn) if tables.feed.is_on else None
         self._beaten: list[beaten.Record] = []
+        self._reinstated: list[tuple[Dot, bytes]] = []
         self._noted_before = tables.tally.last
         self._ledger = ledger.Ledger(txn, tables.ledger, tables.tally, tables.bounds)
         self.due_at: Callable[[bytes], int] = lambda cell_path: 0
@@ -120,6 +121,8 @@ class Draft(View):
             self._index_expiries(cell_path, old, new)
         if len(new.live) > 1 and self.tables.keeps_notes:
             self._beaten += beaten.newly_beaten(cell_path, old, new, self.wall)
+        if len(old.live) > 1 and self.tables.keeps_notes:
+            self._reinstated += ((dot, cell_path) for dot in beaten.reinstated(cell_path, old, new))
         if new.live or new.dead:
             encoded = codec.encode(new)
             weight = record.weight(cell_path, new, encoded)
@@ -376,6 +379,9 @@ class Draft(View):
         for one in self._beaten:
             self._ledger.add(one)
         self._beaten.clear()
+        for dot, cell_path in self._reinstated:
+            self._ledger.reinstate(dot, cell_path)
+        self._reinstated.clear()
 
     def _flush_pairs(self, db: Any, pairs: dict[tuple[bytes, bytes], bool]) -> None:
         puts: list[tuple[bytes, bytes]] = []

@@ -17,7 +17,9 @@ import lmdb
 import msgspec
 import xxhash
 
-from ..beaten import Record
+from gossamer.crdt import Dot
+
+from ..beaten import OPEN, REINSTATED, Record
 from ..limits import LEDGER_AGE_S, LEDGER_BYTES_MAX, LEDGER_RECORDS
 
 _TALLY, _NUMBER, _DOT = b"t", b"n", b"d"
@@ -106,6 +108,13 @@ class Ledger:
         if record is not None:
             self._txn.put(_key(number), _encode(msgspec.structs.replace(record, state=state)), db=self._db)
 
+    def reinstate(self, dot: Dot, cell_path: bytes) -> None:
+        """Note that a beaten value was written again, if there is an open note of it."""
+        key = self._txn.get(_mark_of(dot, cell_path), db=self._db)
+        record = None if key is None else get(self._txn, self._db, _number(key))
+        if key is not None and record is not None and record.state == OPEN:
+            self.settle(_number(key), REINSTATED)
+
     def trim(self, now: int, most: int) -> bool:
         """Drop up to ``most`` notes that are too old; whether there may be more."""
         until = now - int(self._bounds.age_s * 1e6)
@@ -136,5 +145,9 @@ def _number(key: bytes) -> int:
 
 
 def _mark(record: Record) -> bytes:
-    replica, seq = record.beaten.dot
-    return _DOT + replica + seq.to_bytes(8, "big") + xxhash.xxh3_128_digest(record.path)
+    return _mark_of(record.beaten.dot, record.path)
+
+
+def _mark_of(dot: Dot, cell_path: bytes) -> bytes:
+    replica, seq = dot
+    return _DOT + replica + seq.to_bytes(8, "big") + xxhash.xxh3_128_digest(cell_path)

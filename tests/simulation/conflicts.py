@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gossamer.backend import Op, make_op
-from gossamer.beaten import OPEN, Record
+from gossamer.beaten import OPEN, REINSTATED, Record
 from gossamer.crdt import Dot
 from gossamer.errors import VersionMismatch
 from gossamer.handles import Reading
@@ -115,8 +115,10 @@ class Conflicts(Schedule):
         for number, record in notes.items():
             if number not in listed:
                 self._is_true(node, record)
-                listed[number] = record
                 self.outcome.count("noted")
+            if record.state == REINSTATED and listed.get(number) != record:
+                self._is_again(node, record)
+            listed[number] = record
         self._is_complete(node, tally.last)
 
     def _is_true(self, node: SimulatedNode, record: Record) -> None:
@@ -126,6 +128,15 @@ class Conflicts(Schedule):
         assert not won.saw(lost), f"{node}: {won} was written over {lost}, which is no conflict"
         assert lost.arg != won.arg, f"{node}: {lost} and {won} say the same"
         assert (lost.stamp, lost.dot[0]) < (won.stamp, won.dot[0]), f"{node}: {lost} beats {won}"
+
+    def _is_again(self, node: SimulatedNode, record: Record) -> None:
+        """Somebody who had seen the beaten value wrote it anew."""
+        lost = self._did(record.path, record.beaten.dot)
+        again = [
+            d for d in self.oracle.by_path[record.path] if d.op == "set" and d.saw(lost) and d is not lost
+        ]
+        assert any(d.arg == lost.arg for d in again), f"{node}: nobody has written {lost} again"
+        self.outcome.count("settled note")
 
     def _is_complete(self, node: SimulatedNode, last: int) -> None:
         state = node.core.state(KEYSPACE)
