@@ -94,7 +94,7 @@ def _sagas(dumps: Dumps) -> Iterator[str]:
         for order, stage in held["saga"].items():
             records = dumps["inventory-1"]["reservations"].get(order, {})
             sold = [one["goods"] for one in records.values() if one["state"] == SOLD]
-            money = held["payment"].get(order, {}).get("state")
+            money = held["payment"].get(order)
             if stage not in ENDS:
                 yield f"{name}: {order} is neither completed nor cancelled but {stage}"
             if stage == COMPLETED and (len(sold) != 1 or money != PAID):
@@ -113,6 +113,7 @@ def _stock(dumps: Dumps, staff: Staff) -> Iterator[str]:
     """What was delivered is sold or left, title by title, each delivery booked once."""
     for name in ("inventory-1", "inventory-2"):
         held = dumps[name]
+        yield from _parcels(name, held)
         for delivery in staff.delivered.keys() - held["deliveries"].keys():
             yield f"{name}: {delivery} was acknowledged and is lost"
         for delivery in held["deliveries"].keys() - held["booked"].keys():
@@ -135,6 +136,20 @@ def _stock(dumps: Dumps, staff: Staff) -> Iterator[str]:
                 yield f"{name}: {holder} still holds goods for {len(orders)} orders"
 
 
+def _parcels(name: str, held: dict[str, Any]) -> Iterator[str]:
+    """A parcel for each order that was sold, packed by who sold it, and no other."""
+    sold = {
+        order: {who: one["goods"] for who, one in records.items() if one["state"] == SOLD}
+        for order, records in held["reservations"].items()
+    }
+    packed = {
+        order: {who: one["goods"] for who, one in of.items()} for order, of in held["parcels"].items() if of
+    }
+    for order in sold.keys() | packed.keys():
+        if sold.get(order, {}) != packed.get(order, {}):
+            yield f"{name}: {order}: {sold.get(order)} was sold and {packed.get(order)} is in parcels"
+
+
 def _read_models(dumps: Dumps) -> Iterator[str]:
     """The read models are what the orders come to."""
     expected = _expected(dumps["orders-1"])
@@ -152,24 +167,35 @@ def _shown(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _expected(held: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
-    orders: dict[str, dict[str, Any]] = {}
-    customers: dict[str, dict[str, Any]] = {}
-    titles: dict[str, dict[str, Any]] = {}
-    minutes: dict[str, dict[str, Any]] = {}
+    """What a read model must show, made of the orders by plain Python."""
+    shown: dict[str, dict[str, dict[str, Any]]] = {
+        name: {} for name in ("order", "customer", "title", "minute", "city")
+    }
     for order, one in sorted(held["orders"].items()):
         stage, placed = held["saga"][order], one["at"]["placed"]
-        orders[order] = {k: one[k] for k in ("customer", "total")} | {"placed_at": placed, "stage": stage}
-        customer = customers.setdefault(one["customer"], {"orders": []})
-        customer["orders"].append(order)
+        goods = {title: line["qty"] for title, line in one["lines"].items()}
+        shown["order"][order] = {name: one[name] for name in ("customer", "total", "tax")} | {
+            "placed_at": placed,
+            "city": one["address"]["city"],
+            "stage": stage,
+            "goods": goods,
+        }
+        shown["customer"].setdefault(one["customer"], {"orders": []})["orders"].append(order)
         if stage == COMPLETED:
-            minute = minutes.setdefault(str(int(placed) // 60), {"titles": {}})
-            _add(customer, completed=1, spent=one["total"])
-            _add(minute, completed=1, spent=one["total"])
-            for title, line in one["lines"].items():
-                for sums in (titles, minute["titles"]):
-                    _add(sums.setdefault(title, {}), sold=line["qty"], revenue=line["qty"] * line["price"])
-                _add(customer.setdefault("titles", {}), **{title: line["qty"]})
-    return {"order": orders, "customer": customers, "title": titles, "minute": minutes}
+            _sale(shown, one, goods)
+    return shown
+
+
+def _sale(shown: dict[str, dict[str, dict[str, Any]]], one: dict[str, Any], goods: dict[str, int]) -> None:
+    customer = shown["customer"][one["customer"]]
+    minute = shown["minute"].setdefault(str(int(one["at"]["placed"]) // 60), {"titles": {}})
+    city = shown["city"].setdefault(one["address"]["city"], {})
+    for sums in (customer, minute, city):
+        _add(sums, completed=1, spent=one["total"], tax=one["tax"])
+    _add(customer.setdefault("titles", {}), **goods)
+    for title, line in one["lines"].items():
+        for titles in (shown["title"], minute["titles"]):
+            _add(titles.setdefault(title, {}), sold=line["qty"], revenue=line["qty"] * line["price"])
 
 
 def _add(to: dict[str, Any], **amounts: int) -> None:

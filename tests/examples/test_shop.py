@@ -136,11 +136,13 @@ class Shop:
         self.staff = Staff.__new__(Staff)
         self.staff.delivered, self.staff.picked = {"d": {TITLE_NAMES[0]: 10}}, {}
         self.staff.contested = self.staff.found = 0
-        held = {"customer": "7", "total": 1000, "lines": {TITLE_NAMES[0]: {"qty": 2, "price": 500}}}
+        held = {"customer": "7", "total": 1000, "tax": 60, "address": {"city": "Oslo"}}
+        held["lines"] = {TITLE_NAMES[0]: {"qty": 2, "price": 500}}
+        sums = {"completed": 1, "spent": 1000, "tax": 60}
         orders = {
             "orders": {name: {**held, "at": {"placed": 5.0}} for name in self.ledger.orders},
             "saga": {"order-1": COMPLETED, "order-2": CANCELLED},
-            "payment": {"order-1": {"state": PAID}},
+            "payment": {"order-1": PAID},
             "open": [],
             "carts": {"cart-3": {TITLE_NAMES[0]: {"qty": 1}}},
         }
@@ -153,22 +155,17 @@ class Shop:
             },
             "deliveries": {"d": {TITLE_NAMES[0]: 10}},
             "booked": {"d": {"by": ONE}},
+            "parcels": {"order-1": {ONE: {"goods": goods}}},
             "holds": {},
         }
-        shown = {"customer": "7", "total": 1000, "placed_at": 5.0}
+        shown = {"customer": "7", "total": 1000, "tax": 60, "placed_at": 5.0, "city": "Oslo", "goods": goods}
+        titles = {TITLE_NAMES[0]: {"sold": 2, "revenue": 1000}}
         view = {
             "order": {"order-1": {**shown, "stage": COMPLETED}, "order-2": {**shown, "stage": CANCELLED}},
-            "customer": {
-                "7": {"orders": ["order-1", "order-2"], "completed": 1, "spent": 1000, "titles": goods}
-            },
-            "title": {TITLE_NAMES[0]: {"sold": 2, "revenue": 1000}},
-            "minute": {
-                "0": {
-                    "completed": 1,
-                    "spent": 1000,
-                    "titles": {TITLE_NAMES[0]: {"sold": 2, "revenue": 1000}},
-                }
-            },
+            "customer": {"7": {**sums, "orders": ["order-1", "order-2"], "titles": goods}},
+            "title": titles,
+            "minute": {"0": {**sums, "titles": titles}},
+            "city": {"Oslo": sums},
         }
         catalogue = {"view": view, "contested": {}, "prices": {}}
         held_by = {"orders": orders, "inventory": stock, "catalogue": catalogue}
@@ -198,10 +195,12 @@ TAMPERINGS: dict[str, Callable[[Shop], object]] = {
     "stock that is gone": lambda shop: shop.dumps[TWO]["left"].update({TITLE_NAMES[0]: 7}),
     "a delivery that is lost": lambda shop: shop.staff.delivered.update(e={}),
     "a delivery that is not booked": lambda shop: shop.dumps[ONE]["booked"].clear(),
+    "a parcel that is lost": lambda shop: shop.dumps[ONE]["parcels"].clear(),
+    "a parcel of nobody's": lambda shop: shop.dumps[ONE]["parcels"]["order-1"].update({TWO: {"goods": {}}}),
     "goods that are held": lambda shop: shop.dumps[ONE]["holds"].update({ONE: ["order-9"]}),
     "an open order": lambda shop: shop.dumps["orders-1"]["open"].append("order-1"),
     "an unfinished saga": lambda shop: shop.dumps["orders-2"]["saga"].update({"order-2": PLACED}),
-    "money that is kept": lambda shop: shop.dumps["orders-2"]["payment"].update({"order-2": {"state": PAID}}),
+    "money that is kept": lambda shop: shop.dumps["orders-2"]["payment"].update({"order-2": PAID}),
     "money that is lacking": lambda shop: shop.dumps["orders-1"]["payment"].clear(),
     "a sale shown twice": lambda shop: shop.dumps["catalogue-1"]["view"]["title"][TITLE_NAMES[0]].update(
         sold=4

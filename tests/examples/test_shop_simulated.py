@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from examples.shop.load.buyers import address
 from examples.shop.services import catalogue, inventory, orders, quotes
 from examples.shop.services.instance import Instance
 from examples.shop.services.model import CANCELLED, COMPLETED, PAID, RELEASED, SOLD
@@ -54,8 +55,10 @@ class Shop:
 
     async def place(self, name: str) -> None:
         """Order two."""
-        line = orders.OrderLine(title=TITLE, qty=2, price=500, quote=quotes.sign(TITLE, 500))
-        body = orders.Order(customer="7", cart="cart-1", ordered_at=1.0, lines=[line])
+        line = orders.OrderLine(title=TITLE, name="a CD", qty=2, price=500, quote=quotes.sign(TITLE, 500))
+        body = orders.Order(
+            customer="7", address=orders.Address(**address("7")), cart="cart-1", ordered_at=1.0, lines=[line]
+        )
         await orders._place(self.instances[name], ORDER, body, within_s=5.0)
 
     async def rounds(self, *names: str) -> None:
@@ -83,7 +86,9 @@ class Shop:
 
     def money(self) -> str:
         """What became of the payment."""
-        return str(self.nodes["orders-1"].keyspace("orders").map("payment").register(ORDER).get()["state"])
+        return str(
+            self.nodes["orders-1"].keyspace("orders").map("payment").map(ORDER).register("state").get()
+        )
 
     def left(self) -> int:
         """What is on the shelves."""

@@ -20,6 +20,7 @@ from .desk import Desk, Wrong
 STEP_S = 0.15
 """Between two requests of a visit."""
 LATER_S = 2.0
+CITIES = ("Boston", "Chicago", "Dallas", "Denver", "Miami", "Phoenix", "Portland", "Seattle")
 PURCHASES_A_DAY = 270
 """In the file's first weeks, on average."""
 LEFT_OF_100 = 10
@@ -49,6 +50,19 @@ def arrivals(per_s: float, seed: int = 1) -> Iterator[tuple[float, int, Purchase
             yield begin + at, number, purchase
             number += 1
         begin += day_s
+
+
+def address(customer: str) -> dict[str, str]:
+    """Where a customer lives: made up, since the file does not say."""
+    number = int(customer)
+    return {
+        "name": f"Customer {customer}",
+        "street": f"{number % 97 + 1} Main Street",
+        "postcode": f"{10_000 + number % 89_999}",
+        "city": CITIES[number % len(CITIES)],
+        "country": "US",
+        "email": f"{customer}@example.org",
+    }
 
 
 class Buyers:
@@ -119,7 +133,7 @@ class Visit:
     async def _order(self, cart: str, seen: dict[str, Any]) -> None:
         order = f"order-{self._number}"
         lines = [
-            {"title": title, "qty": line["qty"], "price": line["price"], "quote": line["quote"]}
+            {"title": title} | {name: line[name] for name in ("qty", "price", "name", "quote")}
             for title, line in seen.items()
         ]
         total = sum(line["qty"] * line["price"] for line in lines)
@@ -130,6 +144,7 @@ class Visit:
         self._token = None
         body = {
             "customer": self._purchase.customer,
+            "address": address(self._purchase.customer),
             "cart": cart,
             "ordered_at": self._next,
             "lines": lines,

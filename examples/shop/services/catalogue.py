@@ -141,9 +141,12 @@ def _project(here: Instance, tx: gossamer.Transaction, order: str) -> None:
         return
     whole = orders.map("order").map(order).value()
     if before is None:
-        shown.register("customer").set(whole["customer"])
-        shown.register("total").set(whole["total"])
-        shown.register("placed_at").set(whole["at"]["placed"])
+        facts = {name: whole[name] for name in ("customer", "total", "tax")}
+        facts |= {"placed_at": whole["at"]["placed"], "city": whole["address"]["city"]}
+        for name, value in facts.items():
+            shown.register(name).set(value)
+        for title, line in whole["lines"].items():
+            shown.map("goods").register(title).set(line["qty"])
         tx.map("customer").map(whole["customer"]).set("orders").add(order)
     shown.register("stage").set(saga["stage"])
     if saga["stage"] == COMPLETED:  # the last there is: no stage follows, so it is counted once
@@ -152,9 +155,10 @@ def _project(here: Instance, tx: gossamer.Transaction, order: str) -> None:
 
 def _count_sale(tx: gossamer.Transaction, whole: dict[str, Any]) -> None:
     customer, minute = tx.map("customer").map(whole["customer"]), tx.map("minute").map(_minute(whole))
-    for sums in (customer, minute):
+    for sums in (customer, minute, tx.map("city").map(whole["address"]["city"])):
         sums.counter("completed").add(1)
         sums.counter("spent").add(whole["total"])
+        sums.counter("tax").add(whole["tax"])
     for title, line in whole["lines"].items():
         for sums in (tx.map("title").map(title), minute.map("titles").map(title)):
             sums.counter("sold").add(line["qty"])
@@ -203,5 +207,5 @@ def dump(here: Instance) -> dict[str, Any]:
         "prices": {title: of["price"] for title, of in _prices(here).value().items()},
         "contested": contested(here),
         "conflicts": len(here.node.keyspace("catalogue").conflicts(settled=True, limit=10_000)),
-        "view": {name: view.map(name).value() for name in ("order", "customer", "title", "minute")},
+        "view": {name: view.map(name).value() for name in ("order", "customer", "title", "minute", "city")},
     }

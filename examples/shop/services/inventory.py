@@ -23,6 +23,8 @@ TRY_S = 1.0
 """For which an instance that lacks rights tries again, while nodes even them out, before it rejects an order."""
 AGAIN_S = 0.2
 LOOK_S = 1.0
+CD_G = 105
+"""What a CD weighs, packed, in grams."""
 
 router = APIRouter()
 
@@ -122,19 +124,26 @@ def _reserve(here: Instance, tx: gossamer.Transaction, order: str, age: float) -
 
 def _end(here: Instance, tx: gossamer.Transaction, order: str, goods: dict[str, int], step: Keep) -> None:
     if step is Keep.SELL:
+        parcel = tx.map("parcel").map(order).map(here.name)
+        parcel.register("state").set("to pack")
+        parcel.register("weight").set(CD_G * sum(goods.values()))
         for title, qty in goods.items():
             tx.map("sold").counter(title).add(qty)
+            parcel.map("goods").register(title).set(qty)
     else:
-        _put_back(tx, tx.map("reservation").map(order).register(here.name).get()["state"], goods)
+        was = tx.map("reservation").map(order).register(here.name).get()["state"]
+        _put_back(tx, order, here.name, was, goods)
     tx.map("hold").set(here.name).discard(order)
     _note(here, tx, order, SOLD if step is Keep.SELL else RELEASED, goods)
 
 
-def _put_back(tx: gossamer.Transaction, was: str, goods: dict[str, int]) -> None:
+def _put_back(tx: gossamer.Transaction, order: str, me: str, was: str, goods: dict[str, int]) -> None:
     for title, qty in goods.items():
         tx.bounded_counter(title).mint(qty)
         if was == SOLD:
             tx.map("sold").counter(title).add(-qty)
+    if was == SOLD:
+        tx.map("parcel").map(order).remove(me)
 
 
 def _note(here: Instance, tx: gossamer.Transaction, order: str, state: str, goods: dict[str, int]) -> None:
@@ -180,6 +189,7 @@ def dump(here: Instance) -> dict[str, Any]:
         "sold": stock.map("sold").value(),
         "reservations": stock.map("reservation").value(),
         "deliveries": stock.map("delivery").value(),
+        "parcels": stock.map("parcel").value(),
         "booked": stock.map("booked").value(),
         "holds": {name: sorted(held) for name, held in stock.map("hold").value().items()},
     }

@@ -9,7 +9,7 @@ keyspace   written by read by             holds
 =========  =========  ==================  ============================================================
 carts      orders     —                   nested maps: cart -> title -> quantity, price
 orders     orders     inventory,          ``map:order/map:ID/…`` what was ordered; ``map:saga/register:ID``
-                      catalogue           how far it is; ``map:payment/register:ID``; ``set:open``
+                      catalogue           how far it is; ``map:payment/map:ID/…``; ``set:open``
 stock      inventory  orders              ``bounded_counter:TITLE``; ``map:reservation/map:ID/register:INSTANCE``;
                                           ``map:hold/set:INSTANCE``; deliveries
 catalogue  catalogue  orders              ``map:title/map:TITLE/register:price``

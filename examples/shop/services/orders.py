@@ -28,6 +28,7 @@ SAFE_S, SAFE_LAST_S = 0.08, 0.7
 """For an order to reach another disk, which mostly takes some milliseconds; the second where nobody else can be asked."""
 LOOK_S = 1.0
 """Between two looks at an order that waits for others."""
+TAX_OF_1000 = 60
 DECLINED_OF_1000 = 30
 """Cards that the payment provider declines."""
 
@@ -42,13 +43,24 @@ class Choice(BaseModel):
 
 class OrderLine(BaseModel):
     title: str = Field(max_length=50)
+    name: str = Field(max_length=100)
     qty: int = Field(ge=1, le=1000)
     price: int = Field(ge=0)
     quote: str
 
 
+class Address(BaseModel):
+    name: str = Field(max_length=100)
+    street: str = Field(max_length=100)
+    postcode: str = Field(max_length=20)
+    city: str = Field(max_length=50)
+    country: str = Field(max_length=2)
+    email: str = Field(max_length=100)
+
+
 class Order(BaseModel):
     customer: str = Field(max_length=50)
+    address: Address
     cart: str = Field(max_length=50)
     ordered_at: float
     """The customer's time, seconds since 1970. Ours would differ between the two that may write this order."""
@@ -117,16 +129,25 @@ def _write(tx: gossamer.Transaction, order: str, body: Order, by: str) -> None:
     at = now()
     inside = tx.map("order").map(order)
     inside.register("customer").set(body.customer)
-    inside.register("total").set(sum(line.qty * line.price for line in body.lines))
     inside.register("cart").set(body.cart)
+    total = sum(line.qty * line.price for line in body.lines)
+    for name, value in {"total": total, "tax": _tax(total), "currency": "USD"}.items():
+        inside.register(name).set(value)
+    for name, value in body.address.model_dump().items():
+        inside.map("address").register(name).set(value)
     for line in body.lines:
-        one = inside.map("lines").map(line.title)
-        one.register("qty").set(line.qty)
-        one.register("price").set(line.price)
-        one.register("sum").set(line.qty * line.price)
+        one, whole = inside.map("lines").map(line.title), line.qty * line.price
+        for name, value in {"qty": line.qty, "price": line.price, "sum": whole, "tax": _tax(whole)}.items():
+            one.register(name).set(value)
+        one.register("name").set(line.name)
     inside.map("at").register(PLACED).set(body.ordered_at)
     tx.set("open").add(order)
     tx.map("saga").register(order).set({"stage": PLACED, "at": at, "by": by}, expect=None)
+
+
+def _tax(cents: int) -> int:
+    """What of a price is tax."""
+    return cents * TAX_OF_1000 // (1000 + TAX_OF_1000)
 
 
 @router.get("/orders/{order}")
@@ -143,7 +164,7 @@ def _state(here: Instance, order: str) -> dict[str, Any]:
     saga = orders.map("saga").register(order).get()
     return {
         "stage": saga and saga["stage"],
-        "payment": orders.map("payment").register(order).get(),
+        "payment": orders.map("payment").map(order).register("state").get(),
         "total": orders.map("order").map(order).register("total").get(),
     }
 
@@ -196,8 +217,7 @@ def _step(here: Instance, tx: gossamer.Transaction, order: str) -> float | None:
         return LOOK_S
     records = records_of(here.node.keyspace("stock"), order)
     states = {instance: record["state"] for instance, record in records.items()}
-    money = tx.map("payment").register(order).get()
-    paid = None if money is None else money["state"]
+    paid = tx.map("payment").map(order).register("state").get()
     age = now() - saga["at"]
     step = pay(saga["stage"], paid, states, len(NUMBERS), age > here.setting.reject_s)
     if step is Pay.NOTHING:
@@ -222,9 +242,13 @@ def _take(
     stage, money = stage_after(step, _declines(order)), money_after(step, paid, _declines(order))
     at = now()
     if money is not None and money != paid:
-        amount = tx.map("order").map(order).register("total").get()
-        tx.map("payment").register(order).set({"state": money, "amount": 0 if money == DECLINED else amount})
+        total = tx.map("order").map(order).register("total").get()
+        payment = tx.map("payment").map(order)
+        payment.register("state").set(money)
+        payment.register("amount").set(0 if money == DECLINED else total)
+        payment.register("reference").set(f"card/{order}")
     tx.map("order").map(order).map("at").register(stage).set(at)
+    tx.map("order").map(order).map("by").register(stage).set(here.name)
     tx.map("saga").register(order).set({"stage": stage, "at": at, "by": here.name}, expect=seen)
     if step is Pay.COMPLETE:
         tx.set("open").discard(order)
@@ -243,7 +267,7 @@ def dump(here: Instance) -> dict[str, Any]:
     return {
         "orders": orders.map("order").value(),
         "saga": {order: state["stage"] for order, state in orders.map("saga").value().items()},
-        "payment": orders.map("payment").value(),
+        "payment": {order: of["state"] for order, of in orders.map("payment").value().items()},
         "open": sorted(orders.set("open")),
         "carts": here.node.keyspace("carts").map("cart").value(),
     }
