@@ -6,6 +6,7 @@ import os
 
 import click
 
+from .bench import bench
 from .cells import add, get, ls, remove, set_
 from .certs import access_key, certs
 from .conflicts import conflicts, dismiss, reinstate
@@ -39,7 +40,7 @@ zsh_source and fish_source."""
 
 
 SECTIONS: dict[str, tuple[click.Command, ...]] = {
-    "Run a node": (serve, config, demo),
+    "Run a node": (serve, config, demo, bench),
     "Read and write": (get, set_, add, remove, ls, export, import_),
     "Bounded counters": (mint, spend, transfer),
     "Changes": (watch, subscriptions),

@@ -1,0 +1,1 @@
+from node.cli.seen import *

@@ -1,0 +1,1 @@
+from node.handles.set_operators import *
