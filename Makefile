@@ -4,7 +4,7 @@ READY := .venv/ready
 LAYOUT := build/layout
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format flights shop bench proto stubs dashboard simulate nemesis clean
+.PHONY: help demo test lint format flights shop bench proto stubs dashboard simulate fuzz nemesis clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -52,6 +52,9 @@ stubs: $(READY) ## tell type checkers of new modules
 
 simulate: $(READY) ## run random schedules: make simulate SEEDS=10000 FROM=0
 	$(BIN)/python -m tests.simulation.run --seeds $(or $(SEEDS),2000) --start $(or $(FROM),0)
+
+fuzz: $(READY) ## give every decoder and method bad input: make fuzz INPUTS=1000000 SEED=1
+	$(BIN)/python -m tests.fuzz.run --inputs $(or $(INPUTS),1000000) --seed $(or $(SEED),1)
 
 nemesis: $(READY) ## break real nodes in every way (as root): make nemesis FAULTS=200 SEED=1 NODES=4
 	$(BIN)/python -m tests.processes.nemesis --faults $(or $(FAULTS),200) --seed $(or $(SEED),1) \

@@ -95,7 +95,7 @@ def read_manifest(where: Path) -> Backup:
         found = msgspec.json.decode((where / MANIFEST).read_bytes(), type=Backup)
     except FileNotFoundError:
         raise DirectoryUnusable(f"{where}: no backup: it holds no {MANIFEST}") from None
-    except (msgspec.DecodeError, OSError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OSError) as error:
         raise DirectoryUnusable(f"{where / MANIFEST}: damaged or not of a backup ({error})") from None
     if not upgrade.reaches(found.format):
         raise DirectoryUnusable(

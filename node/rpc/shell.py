@@ -31,6 +31,7 @@ from .dialer import Dialers
 from .guard import Guard
 from .links import Links, ReplicationService
 from .loop import LoopThread
+from .malformed import Reader
 
 log = logging.getLogger("gossamer")
 
@@ -90,7 +91,7 @@ class Shell:
         return bound
 
     async def _listen(self, listen: str) -> str:
-        guards = [] if self._access is None else [Guard(self._access)]
+        guards = [Reader()] if self._access is None else [Guard(self._access), Reader()]
         server = grpc.aio.server(interceptors=guards, options=address.SERVER)
         replication_pb2_grpc.add_ReplicationServicer_to_server(
             ReplicationService(self._links, self._tls is not None), server

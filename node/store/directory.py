@@ -328,7 +328,7 @@ def _read_sentinel(file: Path) -> Sentinel:
     """What it says, if this version can open such a store."""
     try:
         found = msgspec.json.decode(file.read_bytes(), type=Sentinel)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise pages.damaged(file, f"it is not what was written ({error})") from None
     if found.format > FORMAT:
         raise DirectoryUnusable(

@@ -33,7 +33,7 @@ def read(file: Path) -> Witness | None:
     """The witness, or None if there is none that can be read."""
     try:
         return msgspec.json.decode(file.read_bytes(), type=Witness)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 
