@@ -77,7 +77,8 @@ REPLY_BYTES_MAX = 16 * 1024 * 1024
 PAGE_CELLS = 500
 """Cells in a page of a scan: a page is read in one short read transaction, well under a millisecond a hundred."""
 PAGE_BYTES = 256 * 1024
-"""Bytes after which a page of a scan on the wire is sent, however few its cells."""
+"""Bytes after which a page of a scan is full, read or on the wire, however few its cells: a value may be 256 KiB, and somebody may
+read slowly."""
 
 FEED_CHANGES_MAX = 1_000_000
 """Changes that a keyspace's feed keeps unless told otherwise. Each is some hundred bytes on disk; more let a consumer

@@ -18,9 +18,10 @@ from .feed import Feeds
 from .handles import conflicts as ledgers
 from .handles.conflicts import Verb
 from .handles.resolvers import Resolvers
-from .limits import DROP_TIMEOUT_S, LEAVE_TIMEOUT_S, PAGE_CELLS
+from .limits import DROP_TIMEOUT_S, LEAVE_TIMEOUT_S, PAGE_BYTES, PAGE_CELLS
 from .parting import Parting
 from .replication.registry import SYSTEM
+from .store.store import payload_bytes
 from .turns import Attempt, Core, Effect, FeedInput, Instant, Settle, Update, Write
 from .until import auntil, until
 from .waiting import Covered, Wait
@@ -78,11 +79,11 @@ class LocalBackend:
         while True:
             self.writer.check_open()
             try:
-                page = self.core.page(keyspace, prefix, after, PAGE_CELLS)
+                page = self.core.page(keyspace, prefix, after, PAGE_CELLS, PAGE_BYTES)
             except KeyError:
                 raise _not_hosted(keyspace) from None
             yield from page
-            if len(page) < PAGE_CELLS:
+            if len(page) < PAGE_CELLS and sum(payload_bytes(cell) for _, cell in page) < PAGE_BYTES:
                 return
             after = page[-1][0]
 

@@ -450,11 +450,14 @@ class Replica:
             raise NotReady(f"keyspace {keyspace!r}: its first bootstrap is under way")
         return self.store.cell(keyspace, cell_path)
 
-    def page(self, keyspace: str, prefix: bytes, after: bytes | None, limit: int) -> list[tuple[bytes, Cell]]:
-        """Up to ``limit`` cells under a prefix, past ``after``, in path order, from one snapshot."""
+    def page(
+        self, keyspace: str, prefix: bytes, after: bytes | None, limit: int, bytes_max: int | None = None
+    ) -> list[tuple[bytes, Cell]]:
+        """Up to ``limit`` cells under a prefix, past ``after``, in path order, from one snapshot; the last one is that
+        which fills ``bytes_max`` of payload."""
         if keyspace in self._unready:
             raise NotReady(f"keyspace {keyspace!r}: its first bootstrap is under way")
-        return self.store.page(keyspace, prefix, after, limit)
+        return self.store.page(keyspace, prefix, after, limit, bytes_max)
 
     def keyspaces(self) -> list[str]:
         """The keyspaces here."""

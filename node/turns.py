@@ -242,8 +242,11 @@ class Core(FeedCore, Protocol):
     def cell(self, keyspace: str, cell_path: bytes) -> Cell:
         """The cell at a path. Any thread."""
 
-    def page(self, keyspace: str, prefix: bytes, after: bytes | None, limit: int) -> list[tuple[bytes, Cell]]:
-        """Up to ``limit`` cells under a prefix, past ``after``, in path order. Any thread."""
+    def page(
+        self, keyspace: str, prefix: bytes, after: bytes | None, limit: int, bytes_max: int | None = None
+    ) -> list[tuple[bytes, Cell]]:
+        """Up to ``limit`` cells under a prefix, past ``after``, in path order; the last one is that which fills
+        ``bytes_max`` of payload. Any thread."""
 
     def estate(self, keyspace: str, member: str) -> tuple[bytes, ...]:
         """As `Backend.estate`. Any thread."""

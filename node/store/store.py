@@ -209,15 +209,27 @@ class Store:
         cell = EMPTY if stored is None else tables.unpack(cell_path, stored)
         return cell if added is None else added.over(cell)
 
-    def page(self, keyspace: str, prefix: bytes, after: bytes | None, limit: int) -> list[tuple[bytes, Cell]]:
-        """Up to ``limit`` cells under ``prefix`` above ``after``, as a reader gets them, from one short read transaction."""
+    def page(
+        self, keyspace: str, prefix: bytes, after: bytes | None, limit: int, bytes_max: int | None = None
+    ) -> list[tuple[bytes, Cell]]:
+        """Up to ``limit`` cells under ``prefix`` above ``after``, as a reader gets them, from one short read transaction; the
+        last one is that which fills ``bytes_max`` of payload."""
         tables = self._tables[keyspace]
         self.counts.pages[keyspace] += 1
         start = prefix if after is None else after + b"\x00"
         with self.reading() as txn:
             view = View(tables, txn, tables.state)
             end = path.prefix_end(prefix) if prefix else None
-            return [item for item, _ in zip(view.as_read(start, end), range(limit), strict=False)]
+            page = zip(view.as_read(start, end), range(limit), strict=False)
+            if bytes_max is None:
+                return [item for item, _ in page]
+            items, room = list[tuple[bytes, Cell]](), bytes_max
+            for item, _ in page:
+                items.append(item)
+                room -= payload_bytes(item[1])
+                if room <= 0:
+                    break
+            return items
 
     def feed(self, keyspace: str) -> FeedState:
         """The feed of a keyspace as of the last commit. `KeyError` if it is not hosted here."""
@@ -331,3 +343,8 @@ class Store:
         """Close the environment; reads of other threads raise `Closed` from then on."""
         self._is_closed = True
         self._env.close()
+
+
+def payload_bytes(cell: Cell) -> int:
+    """Bytes of the payloads that a cell keeps: nearly all that it takes in memory, where it is large."""
+    return sum(len(entry.payload) for entry in cell.live)

@@ -85,7 +85,17 @@ def _message(data: bytes) -> None:
 
 
 def _cell(data: bytes) -> None:
-    found = codec.decode(data)
+    """As it is stored, where a checksum has vouched for it: it must not fail in another way."""
+    codec.encode(codec.decode(data))
+
+
+def _peers_cell(data: bytes) -> None:
+    """As a peer sends it: what is taken is what will be stored."""
+    try:
+        plain = msgspec.msgpack.decode(data)
+    except msgspec.DecodeError as error:
+        raise ValueError("no msgpack") from error
+    found = codec.of_shape(plain, codec.by_eight_bytes)
     assert codec.decode(codec.encode(found)) == found
     for kind in ("register:r", "counter:c", "bounded_counter:n", "mv_register:v", "set:s/int:1"):
         try:
@@ -196,6 +206,7 @@ def targets(folder: Path, stack: ExitStack) -> Iterator[Target]:
     files = Files(folder)
     malformed = (ValueError,)  # `MalformedError` among them
     yield Target("cell", _cell, malformed, _cells())
+    yield Target("peer's cell", _peers_cell, malformed, _cells())
     yield Target("path", _path, malformed, _paths())
     yield Target("vector", _vector, malformed, list(golden.stored("vector").values()))
     yield Target("value", _value, malformed, list(golden.stored("value").values()))

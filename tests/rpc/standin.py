@@ -128,7 +128,9 @@ class StandIn:
     def cell(self, keyspace: str, cell_path: bytes) -> Cell:
         return self.memory.cell(keyspace, cell_path)
 
-    def page(self, keyspace: str, prefix: bytes, after: bytes | None, limit: int) -> list[tuple[bytes, Cell]]:
+    def page(
+        self, keyspace: str, prefix: bytes, after: bytes | None, limit: int, bytes_max: int | None = None
+    ) -> list[tuple[bytes, Cell]]:
         found = self.memory.scan(keyspace, prefix)
         return [pair for pair in found if after is None or pair[0] > after][:limit]
 
