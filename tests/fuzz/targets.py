@@ -93,7 +93,7 @@ def _peers_cell(data: bytes) -> None:
     """As a peer sends it: what is taken is what will be stored."""
     try:
         plain = msgspec.msgpack.decode(data)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError("no msgpack") from error
     found = codec.of_shape(plain, codec.by_eight_bytes)
     assert codec.decode(codec.encode(found)) == found
