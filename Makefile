@@ -4,7 +4,7 @@ READY := .venv/ready
 LAYOUT := build/layout
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format flights shop bench proto stubs dashboard simulate fuzz nemesis clean
+.PHONY: help demo test lint format flights shop bench proto stubs dashboard simulate fuzz nemesis picture clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -46,6 +46,9 @@ proto: $(READY) ## generate the code in proto/ from its .proto files
 
 dashboard: $(READY) ## write Grafana's dashboard from its panels
 	$(BIN)/python tools/dashboard.py
+
+picture: $(READY) ## make the picture of the status page anew
+	$(BIN)/python -m tests.web.picture docs/status-page.png
 
 stubs: $(READY) ## tell type checkers of new modules
 	$(BIN)/python tools/stubs.py

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, TypeVar, Unpack
 from weakref import WeakSet
 
 from . import clock, config
+from .access import Access
 from .changing import check_outside
 from .documents import binding
 from .handles import Keyspace
@@ -92,6 +93,11 @@ class Node(Keyspace):
     def address(self) -> str | None:
         """``host:port`` that it listens on, the port being the real one; None if it does not listen."""
         return self._address
+
+    @property
+    def security(self) -> tuple[TLS | None, Access | None]:
+        """Where its certificate is, and the keys that clients must show."""
+        return self._config.tls, self._config.access
 
     def keyspace(self, name: str) -> Keyspace:
         """The same handles in another keyspace, which this node hosts from now on."""

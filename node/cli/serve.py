@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeVar
 
 import click
@@ -56,6 +57,9 @@ def settings_options(command: F) -> F:
                 type=float,
                 metavar="SECONDS",
                 help="For how long a write with an op_id is remembered; the same on every node. [86400]",
+            ),
+            click.option(
+                "--web", metavar=address, help="Where to show the status page; port 0 takes a free one."
             ),
             click.option(
                 "--metrics",
@@ -125,6 +129,9 @@ def _run(settings: Settings, data: str, stop: Stop) -> None:
 
 def _show(node: Node, settings: Settings) -> None:
     """Serve what others look at, where that is wanted."""
+    if settings.web is not None:
+        with as_usage():
+            _say("status page", _web().serve(node, settings.web), settings)
     if settings.metrics is not None:
         from .. import metrics  # prometheus_client takes a while to import, and few commands want it
 
@@ -132,9 +139,21 @@ def _show(node: Node, settings: Settings) -> None:
             at = f"http://{metrics.serve(node, settings.metrics)}/metrics"
             if settings.canary_s:
                 metrics.start_canary(node, settings.canary_s)
-        logs.event("metrics", address=at)
-        if not settings.log_json:
-            click.echo(f"metrics on {at}")
+        _say("metrics", at, settings)
+
+
+def _say(what: str, address: str, settings: Settings) -> None:
+    logs.event(what.replace(" ", "_"), address=address)
+    if not settings.log_json:
+        click.echo(f"{what} on {address}")
+
+
+def _web() -> ModuleType:
+    try:
+        from .. import web  # an extra
+    except ModuleNotFoundError as error:
+        raise click.UsageError(f"--web needs {error.name}: pip install 'gossamer[web]'") from None
+    return web
 
 
 def _live(node: Node, life: Life, stop: Stop) -> str:

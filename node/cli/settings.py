@@ -72,6 +72,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Beaten values of registers that are noted, a keyspace; 0: none."""
     conflicts_age_s: float = LEDGER_AGE_S
     """Seconds after which such a note goes."""
+    web: str | None = None
+    """``host:port`` of the status page; port 0 takes a free one."""
     metrics: str | None = None
     """``host:port`` at which Prometheus finds the metrics; port 0 takes a free one."""
     canary_s: float = CANARY_EVERY_S
@@ -87,7 +89,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def for_node(self) -> dict[str, Any]:
         """The arguments of `gossamer.open`, but for the directory."""
-        here = ("data", "log_json", "log_level", "metrics", "canary_s", *TLS_FILES)
+        here = ("data", "log_json", "log_level", "web", "metrics", "canary_s", *TLS_FILES)
         given = {name: getattr(self, name) for name in self.__struct_fields__ if name not in here}
         return given | {"tls": tls_of(*(getattr(self, name) for name in TLS_FILES))}
 

@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry, generate_latest, start_http_ser
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4 as CONTENT_TYPE
 
 from ..config import check_address
+from ..errors import Closed, ListenError
 from ..limits import CANARY_EVERY_S
 from ..node import Node
 from .canary import Canary
@@ -57,17 +58,24 @@ def start_canary(node: Node, every_s: float = CANARY_EVERY_S) -> Canary:
 def serve(node: Node, address: str) -> str:
     """Serve the metrics over HTTP on a thread, until the node closes; the address with its real port.
 
-    Whoever reaches it can read them: names of members, keyspaces and subscriptions, and no data. `OSError` if it is taken.
+    Whoever reaches it can read them: names of members, keyspaces and subscriptions, and no data. `ListenError` if it is taken.
     """
     host, _, port = check_address(address, "address", any_port=True).rpartition(":")
-    server, thread = start_http_server(int(port), host.strip("[]"), registry(node))
+    try:
+        server, thread = start_http_server(int(port), host.strip("[]"), registry(node))
+    except OSError as error:
+        raise ListenError(f"cannot listen on {address}: {error}") from None
 
     def stop() -> None:
         server.shutdown()
         server.server_close()
         thread.join()
 
-    node.when_closed(stop)
+    try:
+        node.when_closed(stop)
+    except Closed:
+        stop()
+        raise
     return f"{host}:{server.server_port}"
 
 

@@ -255,6 +255,8 @@ def test_served_over_http_until_the_node_closes(tmp_path: Path) -> None:
         with urllib.request.urlopen(f"http://{address}/metrics") as answer:
             assert answer.headers["Content-Type"].startswith("text/plain")
             assert b'gossamer_info{name="a"' in answer.read()
+    with pytest.raises(gossamer.Closed):
+        metrics.serve(node, "127.0.0.1:0")
     with pytest.raises(OSError):
         urllib.request.urlopen(f"http://{address}/metrics")
 

@@ -1,0 +1,78 @@
+"""The status page on an address of its own, for a node that is not inside an application.
+
+Who may look? Whoever may talk to the node: with TLS it is HTTPS, and a certificate of the cluster's authority is
+demanded; with access keys, a key as well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import threading
+from typing import Any
+
+import uvicorn
+
+from ..access import Access
+from ..config import check_address
+from ..errors import Closed, ListenError
+from ..node import Node
+from ..tls import TLS
+from .site import app
+
+GRACE_S = 2
+"""Seconds that streams get to end when the node closes; they notice within a quarter of one."""
+
+
+def serve(node: Node, address: str) -> str:
+    """Serve the page on a thread until the node closes; its address as a URL, with its real port.
+
+    It has the node's own certificate and access keys. `ListenError` if the address is taken.
+    """
+    host, _, port = check_address(address, "address", any_port=True).rpartition(":")
+    tls, access = node.security
+    family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
+    try:
+        listening = socket.create_server((host.strip("[]"), int(port)), family=family)
+    except OSError as error:
+        raise ListenError(f"cannot listen on {address}: {error}") from None
+    server = uvicorn.Server(_config(node, tls, access))
+    thread = threading.Thread(
+        target=lambda: asyncio.run(server.serve(sockets=[listening])), name="gossamer-web", daemon=True
+    )
+
+    def stop() -> None:
+        server.should_exit = True
+        thread.join()
+        listening.close()
+
+    try:
+        node.when_closed(stop)
+    except Closed:
+        listening.close()
+        raise
+    thread.start()
+    return f"http{'s' if tls else ''}://{host}:{listening.getsockname()[1]}/"
+
+
+def _config(node: Node, tls: TLS | None, access: Access | None) -> uvicorn.Config:
+    security: dict[str, Any] = {}
+    if tls is not None:
+        security = {
+            "ssl_certfile": tls.certificate,
+            "ssl_keyfile": tls.key,
+            "ssl_ca_certs": str(tls.ca),
+            "ssl_cert_reqs": ssl.CERT_REQUIRED,
+        }
+    return uvicorn.Config(
+        app(node, access=access),
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=GRACE_S,
+        **security,
+    )
+
+
+__all__ = ["serve"]
