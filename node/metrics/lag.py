@@ -2,7 +2,8 @@
 
 How can that be told without comparing clocks? A *mark* is what this node had at some moment. Once a member is known to
 have all of it, the member is as of that moment, and a new mark is set. Who has all there is now is not behind.
-So the figure is never too small by what is unknown here, and too large by at most the time between two looks.
+So the figure is never too small by what is unknown here, and too large by at most the time between two looks. It counts
+from the first look: what was before is not kept.
 """
 
 from __future__ import annotations

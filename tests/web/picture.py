@@ -21,6 +21,7 @@ def take(browser: Browser, into: Path) -> None:
         page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
         page.goto(web.serve(node, "127.0.0.1:0"))
         page.get_by_text("away", exact=True).first.wait_for()
+        page.get_by_text("equal", exact=True).nth(2).wait_for()  # digests are told every few seconds
         page.screenshot(path=into)
         page.close()
 

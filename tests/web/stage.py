@@ -10,7 +10,7 @@ from typing import Any
 import gossamer
 from gossamer import Node
 
-from ..rpc.standin import DEADLINE_S, FAST
+from ..rpc.standin import DEADLINE_S, FAST, free_port
 
 NAMES = ("orders-1", "orders-2", "stock-1")
 CHROMIUM = "/usr/bin/chromium"
@@ -19,20 +19,25 @@ CHROMIUM = "/usr/bin/chromium"
 @contextmanager
 def staged(where: Path, names: Sequence[str] = NAMES, keyspace: str = "stock") -> Iterator[Node]:
     """The first of three nodes. The third wrote while it was cut off, came, and went away again."""
-    third: dict[str, Any] = {"name": names[2], "keyspaces": [keyspace], "timing": FAST}
+    third: dict[str, Any] = {
+        "name": names[2],
+        "listen": f"127.0.0.1:{free_port()}",
+        "keyspaces": [keyspace],
+        "timing": FAST,
+    }
     with gossamer.open(where / "c", **third) as alone:
         for sku in ("tea", "salt", "tea"):
             alone.map("price").register(sku).set("written apart")
         alone.register("note").set("from the third")
     with (
         gossamer.open(
-            where / "a", name=names[0], keyspaces=[keyspace], listen="127.0.0.1:0", timing=FAST
+            where / "a", name=names[0], keyspaces=[keyspace], listen=f"127.0.0.1:{free_port()}", timing=FAST
         ) as a,
         gossamer.open(
             where / "b",
             name=names[1],
+            listen=f"127.0.0.1:{free_port()}",
             keyspaces=[keyspace],
-            listen="127.0.0.1:0",
             peers=[str(a.address)],
             timing=FAST,
         ) as b,
