@@ -43,6 +43,7 @@ class Lag(msgspec.Struct, frozen=True):
     """How long a change took from one instance to another."""
 
     keyspace: str
+    by: str
     instance: str
     committed: float
     visible: float
@@ -120,7 +121,12 @@ class Course:
         self._nemesis.begin(CALM)
         self._say("healthy")
         await asyncio.sleep(self._plan.healthy_s)
-        await self._nemesis.run(self._plan.faults)
+        try:
+            await self._nemesis.run(self._plan.faults)
+        except (OSError, TimeoutError, RuntimeError, Wrong) as error:
+            self.findings.wrong.append(f"the nemesis ended: {error or type(error).__name__}")
+            self._cluster.heal()
+            self._cluster.thaw_all()
         self._nemesis.begin("end")
         self._say("everything was broken and mended")
 
@@ -165,7 +171,7 @@ class Course:
         except (OSError, TimeoutError, Wrong):
             return
         self._count(name, found["cells"])
-        self.findings.lags += [Lag(keyspace, name, at, seen) for keyspace, at, seen in found["lags"]]
+        self.findings.lags += [Lag(k, by, name, at, seen) for k, by, at, seen in found["lags"]]
 
     def _count(self, name: str, cells: dict[str, int]) -> None:
         before = self._counted.get(name, {})
@@ -179,15 +185,11 @@ class Course:
     # The end
 
     async def _rest(self) -> None:
-        began = time.monotonic()
-        try:
-            await self._until(self._is_at_rest, "all are equal and every saga is at its end")
-        except TimeoutError as error:
-            self.findings.wrong.append(str(error))
-        found = self.findings
+        began, found = time.monotonic(), self.findings
+        await self._expect(self._is_at_rest, "all are equal and every saga is at its end")
         found.rested_s = time.monotonic() - began
         await self._staff.review()
-        await self._until(self._is_stocked, "what the reviewer picked is everywhere")
+        await self._expect(self._is_stocked, "what the reviewer picked is everywhere")
         await self._ask_all()
         statuses, dumps = await self._statuses(), await self._dumps()
         found.wrong += audit.wrong(dumps, statuses, self._ledger, self._staff)
@@ -221,6 +223,13 @@ class Course:
             return False
         dumps = await self._dumps()
         return not any(line for line in audit.unfinished(dumps))
+
+    async def _expect(self, condition: Callable[[], Any], what: str) -> None:
+        """What does not come is a finding, and the run goes on, so that it has a report."""
+        try:
+            await self._until(condition, what)
+        except TimeoutError as error:
+            self.findings.wrong.append(str(error))
 
     async def _until(self, condition: Callable[[], Any], what: str) -> None:
         deadline = time.monotonic() + REST_S

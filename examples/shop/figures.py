@@ -17,6 +17,7 @@ from .nemesis import CALM, Phase
 UPDATES_PER_MINUTE = 100_000
 """Ten times what the shop's requirements ask for."""
 HEALTHY_S, HEALED_S = 1.0, 10.0
+ON_THE_WAY_S, RELINKED_S = 1.0, 5.0
 LATENCY_S = 0.030
 AVAILABLE = 0.999
 
@@ -121,22 +122,28 @@ def http_per_s(found: Findings) -> float:
 
 
 def convergence(found: Findings) -> tuple[list[float], list[float]]:
-    """Seconds from commit to visible elsewhere; and, of what waited for a heal, from the heal."""
+    """Seconds from commit to visible elsewhere; and from the mending, where a change had to wait for one."""
     broken = [phase for phase in found.phases if phase.is_broken]
     healthy, healed = [], []
     for lag in found.lags:
-        end = _waited_for(broken, lag)
-        if end is None:
+        mended = _waited_for(broken, lag)
+        if mended is None:
             healthy.append(lag.visible - lag.committed)
         else:
-            healed.append(lag.visible - end)
+            healed.append(lag.visible - mended)
     return healthy, healed
 
 
 def _waited_for(broken: Sequence[Phase], lag: Lag) -> float | None:
+    """When that was mended which kept a change from its reader; None if nothing did.
+
+    What was on its way when something broke waits, and so does what comes before all are linked again.
+    """
     for phase in broken:
-        if phase.begin <= lag.committed < phase.end <= lag.visible:
-            return phase.end
+        is_between = (lag.by in phase.who) != (lag.instance in phase.who)
+        until = max(phase.end, phase.mended + RELINKED_S)
+        if is_between and phase.begin - ON_THE_WAY_S <= lag.committed < until and lag.visible >= phase.mended:
+            return phase.mended
     return None
 
 
@@ -174,7 +181,7 @@ def _functional(found: Findings) -> list[Line]:
             "FR4 conflicts are found and resolved",
             "all of them",
             f"by a person: {found.found} of {found.contested} prices; by rule: {settled} orders reserved twice",
-            found.contested > 0 and found.found == found.contested,
+            found.contested > 0 and found.found == found.contested and not found.wrong,
         ),
         _while_synchronising(found),
     ]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
 
 import msgspec
 
@@ -37,6 +36,8 @@ class Phase(msgspec.Struct):
     who: str
     begin: float
     end: float = float("inf")
+    mended: float = float("inf")
+    """When a broken one was to be whole again: the process was started, or woken, or the wires healed."""
 
     @property
     def is_broken(self) -> bool:
@@ -63,6 +64,7 @@ class Nemesis:
         for fault in faults:
             await self._break(fault)
             await asyncio.sleep(fault.down_s)
+            self.phases[-1].mended = time.time()
             await self._mend(fault)
             self.begin(f"after {fault.what}", fault.who)
             await asyncio.sleep(fault.up_s)
@@ -87,16 +89,6 @@ class Nemesis:
             self._cluster.thaw(fault.who[0])
         else:
             self._cluster.heal()
-
-    def healed_after(self, committed: float, visible: float) -> float | None:
-        """If a change was made while something was broken and came after it was mended: when that was."""
-        for phase in self._broken():
-            if phase.begin <= committed < phase.end <= visible:
-                return phase.end
-        return None
-
-    def _broken(self) -> Iterator[Phase]:
-        return (phase for phase in self.phases if phase.is_broken)
 
 
 def full(scale: float = 1.0) -> list[Fault]:

@@ -13,9 +13,13 @@ from typing import Any
 import pytest
 
 from examples.shop import audit
+from examples.shop.course import Findings, Lag, Plan
+from examples.shop.figures import convergence, lines
 from examples.shop.load.buyers import Ledger, arrivals
 from examples.shop.load.cdnow import ROWS, TITLE_NAMES, purchases
+from examples.shop.load.desk import Sample
 from examples.shop.load.staff import Staff
+from examples.shop.nemesis import Phase
 from examples.shop.services.model import (
     CANCELLED,
     CHARGED,
@@ -220,3 +224,33 @@ def test_the_audit_notices(what: str) -> None:
     shop = Shop()
     TAMPERINGS[what](shop)
     assert shop.wrong()
+
+
+# The figures
+
+
+def test_a_change_that_had_to_wait_for_a_mending_is_measured_from_there() -> None:
+    broken = Phase("cut off", "orders-1", begin=100.0, end=110.0, mended=110.0)
+    found = Findings(Plan(1.0, 1.0, 1.0, []), phases=[Phase("healthy", "", 0.0, 100.0), broken])
+    found.lags = [
+        Lag("orders", "orders-1", ONE, 50.0, 50.1),  # before
+        Lag("orders", "orders-1", ONE, 99.9, 111.0),  # on its way when it broke
+        Lag("orders", "orders-1", ONE, 105.0, 111.0),
+        Lag("stock", ONE, "orders-1", 111.0, 112.0),  # the links were not made anew yet
+        Lag("stock", ONE, "orders-2", 105.0, 105.2),  # nothing was between these two
+        Lag("orders", "orders-1", ONE, 120.0, 120.1),  # after
+    ]
+    healthy, healed = convergence(found)
+    assert [round(lag, 1) for lag in healthy] == [0.1, 0.2, 0.1]
+    assert healed == [1.0, 1.0, 2.0]
+
+
+def test_a_requirement_is_missed_by_what_is_slow_or_wrong_or_missing() -> None:
+    phases = [Phase("warm-up", "", 0.0, 10.0), Phase("healthy", "", 10.0, 20.0), Phase("end", "", 20.0)]
+    found = Findings(Plan(1.0, 1.0, 1.0, []), phases=phases)
+    found.samples = [Sample(11.0, 0.02, "look", True, 1)] * 100
+    found.cells = [(10.0, {"orders": 0}), (20.0, {"orders": 20_000})]
+    assert {line.name for line in lines(found) if line.is_met} >= {"NFR1 updates a minute", "NFR3 latency"}
+    found.samples += [Sample(12.0, 0.5, "look", True, 2)] * 2
+    found.cells[-1] = (20.0, {"orders": 10_000})
+    assert not {line.name for line in lines(found) if line.is_met} & {"NFR1 updates a minute", "NFR3 latency"}

@@ -1,7 +1,8 @@
 """The customers: each purchase of the file is a visit to the shop, begun at its time whatever the shop does.
 
 What is a visit? A look at a title, the CDs into the cart, a look at the cart, the order, a look at it in
-another service, and some seconds later at what became of it. One of ten leaves the cart behind.
+another service, and some seconds later at what became of it. One of ten leaves the cart behind,
+and some press the button twice.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ PURCHASES_A_DAY = 270
 """In the file's first weeks, on average."""
 LEFT_OF_100 = 10
 """Carts that are left behind."""
+TWICE_OF_100 = 4
+"""Orders that an impatient customer sends twice, the second time to the other instance."""
 
 
 class Ledger:
@@ -163,6 +166,11 @@ class Visit:
         def is_ours(answer: Any) -> bool:
             return bool(answer["total"] == total)
 
+        if crc32(order.encode()) % 100 < TWICE_OF_100:
+            self._side, self._token = "2" if self._side == "1" else "1", None
+            await self._ask(
+                "place it again", "orders", "PUT", f"/orders/{order}", body=body, key=order, right=is_ours
+            )
         await self._ask("see it in the catalogue", "catalogue", "GET", f"/orders/{order}", right=is_ours)
         self._next += LATER_S
         await self._ask("see how far it is", "orders", "GET", f"/orders/{order}", right=is_ours)

@@ -44,8 +44,8 @@ class Instance:
         self.number = setting.instance[-1]
         self.cells: dict[str, int] = {}
         """Cells committed by this process's own transactions, by keyspace."""
-        self.lags: list[tuple[str, float, float]] = []
-        """(keyspace, when a change was committed, when it was visible here), since last asked for."""
+        self.lags: list[tuple[str, str, float, float]] = []
+        """(keyspace, who committed a change, when, when it was visible here), since last asked for."""
         if "orders" in {name for some in hosts(self.name) for name in some}:
             node.keyspace("orders").resolver("map:saga/", furthest)
 
@@ -59,7 +59,7 @@ class Instance:
             return
         if change.new["by"] != self.name:
             keyspace = change.id.partition("/")[0]
-            self.lags.append((keyspace, change.new["at"], change.visible_at))
+            self.lags.append((keyspace, change.new["by"], change.new["at"], change.visible_at))
 
 
 Follower = Callable[[Instance], Coroutine[Any, Any, None]]
