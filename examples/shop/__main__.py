@@ -28,7 +28,7 @@ def main() -> int:
     """Run it; the exit code."""
     options = _options()
     if options.smoke:
-        plan = Plan(4.0, 1.0, 2.0, smoke())
+        plan = Plan(5.0, 1.0, 1.0, smoke())
     else:
         plan = Plan(options.orders_per_s, 10.0, 30.0 * options.scale, full(options.scale))
     began = time.monotonic()

@@ -107,4 +107,4 @@ def full(scale: float = 1.0) -> list[Fault]:
 
 def smoke() -> list[Fault]:
     """One kill and one split."""
-    return [Fault("kill", ("inventory-1",), 1.5, 2), Fault("split", SPLIT, 4, 3)]
+    return [Fault("kill", ("inventory-1",), 1, 1), Fault("split", SPLIT, 3, 2)]

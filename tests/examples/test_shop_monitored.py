@@ -32,6 +32,7 @@ async def test_the_alert_fires_while_an_instance_is_cut_off_and_clears_after(tmp
         desk = Desk(cluster.ports)
         with Prometheus(tmp_path / "prometheus", cluster.ports, ALLOWED_S) as prometheus:
             await until(lambda: prometheus.scraped() == len(cluster.ports), "all are scraped")
+            await desk.one("inventory-1", "GET", "/gossamer/")  # the status page is there
             await desk.one("inventory-1", "PUT", "/deliveries/first", {"goods": {"cd-000": 1}})
             await until(lambda: not prometheus.firing(), "quiet")
             cluster.cut(["inventory-2"])

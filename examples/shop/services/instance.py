@@ -18,6 +18,7 @@ import msgspec
 from fastapi import Depends, FastAPI, Request, Response
 
 import gossamer
+from gossamer import web
 from gossamer.integrations.fastapi import (
     ReadYourWrites,
     add_exception_handlers,
@@ -98,6 +99,7 @@ def application(setting: Setting, tokens: Sequence[str], followers: Sequence[Fol
     add_exception_handlers(app)
     app.include_router(health_router())
     app.routes.append(metrics_route())
+    app.mount("/gossamer", web.app(lambda: app.state.gossamer))
     return app
 
 
