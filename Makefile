@@ -4,7 +4,7 @@ READY := .venv/ready
 LAYOUT := build/layout
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format flights shop bench proto stubs dashboard simulate fuzz nemesis picture clean
+.PHONY: help demo test lint format flights shop bench soak proto stubs dashboard simulate fuzz nemesis picture clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -31,6 +31,9 @@ shop: $(READY) ## run the shop of examples/shop, break it, and report: make shop
 
 bench: .venv/bench ## measure, beside what is installed, into docs/performance.md: make bench ONLY="reads writes"
 	$(BIN)/python bench/run.py --json build/bench.json --page docs/performance.md $(if $(ONLY),--only $(ONLY))
+
+soak: $(READY) ## load three nodes for long, and see that nothing grows: make soak MINUTES=30
+	$(BIN)/python bench/soak.py --minutes $(or $(MINUTES),30)
 
 format: $(READY) ## rewrite the code in the project's style
 	$(BIN)/ruff check --fix
