@@ -155,6 +155,12 @@ LINKS_MAX = 512
 STREAMS_MAX = 1024
 """Calls at a time on one connection to a node's server."""
 
+SETTLE_S_MAX = 60.0
+"""Seconds that a caller waits for the writer, which answers in milliseconds: a disk that hangs, or an update's function that does
+not return, must not hold every thread for ever."""
+END_S_MAX = 60.0
+"""Seconds that closing waits for a thread, and a caller for the thread of the network, to do what takes a moment."""
+
 CLIENT_TIMEOUT_S = 5.0
 """Seconds a remote client waits for an answer unless told otherwise."""
 SERVER_GRACE_S = 1.0

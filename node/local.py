@@ -18,7 +18,7 @@ from .feed import Feeds
 from .handles import conflicts as ledgers
 from .handles.conflicts import Verb
 from .handles.resolvers import Resolvers
-from .limits import DROP_TIMEOUT_S, LEAVE_TIMEOUT_S, PAGE_BYTES, PAGE_CELLS
+from .limits import DROP_TIMEOUT_S, LEAVE_TIMEOUT_S, PAGE_BYTES, PAGE_CELLS, SETTLE_S_MAX
 from .parting import Parting
 from .replication.registry import SYSTEM
 from .store.store import payload_bytes
@@ -101,7 +101,7 @@ class LocalBackend:
     ) -> Dot | None:
         ticket = self.writer.submit(Write(_writable(keyspace), ops, wait, op_id))
         try:
-            return cast(Dot | None, ticket.result())
+            return cast(Dot | None, ticket.result(wait + SETTLE_S_MAX))
         except KeyError:
             raise _not_hosted(keyspace) from None
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from .errors import Closed
 from .handles.conflicts import Conflict, conflict
-from .limits import CONFLICTS_PAGE
+from .limits import CONFLICTS_PAGE, END_S_MAX
 from .turns import Core
 
 log = logging.getLogger("gossamer")
@@ -83,7 +83,7 @@ class NoticeThread:
         self._is_over = True
         self._news.set()
         if self._thread is not threading.current_thread():
-            self._thread.join()
+            self._thread.join(END_S_MAX)  # a listener may take longer; the thread ends with it
 
     def _run(self) -> None:
         while self._news.wait() and not self._is_over:

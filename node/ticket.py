@@ -11,6 +11,9 @@ import threading
 from collections.abc import Iterable
 from typing import Any
 
+from .errors import WaitTimeout
+from .limits import SETTLE_S_MAX
+
 
 class Ticket:
     """The outcome of one submission, for a thread to wait for."""
@@ -28,10 +31,10 @@ class Ticket:
         self._outcome = outcome
         self._lock.release()
 
-    def result(self, timeout: float | None = None) -> Any:
-        """Wait for the result, up to ``timeout`` seconds (`TimeoutError`), and return or raise it."""
-        if not self._lock.acquire(timeout=-1 if timeout is None else timeout):
-            raise TimeoutError(f"no result within {timeout} s; a write may still be committed")
+    def result(self, timeout: float = SETTLE_S_MAX) -> Any:
+        """Wait for the result, up to ``timeout`` seconds (`WaitTimeout`), and return or raise it."""
+        if not self._lock.acquire(timeout=timeout):
+            raise WaitTimeout(f"no answer of the writer within {timeout:g} s; a write may still be committed")
         self._lock.release()
         if isinstance(self._outcome, Exception):
             raise self._outcome

@@ -20,7 +20,7 @@ from typing import Any
 from . import fork
 from .changing import check_outside
 from .errors import Closed, GossamerError, LimitExceeded, StoreFailed
-from .limits import GROUP_MAX, QUEUED_MAX, WAITS_MAX
+from .limits import END_S_MAX, GROUP_MAX, QUEUED_MAX, WAITS_MAX
 from .ticket import Future, Ticket, Waiter, settle
 from .turns import KEPT, Core, Effect, Input, Instant, Tick
 from .waiting import Until
@@ -142,7 +142,9 @@ class Writer:
             thread = self._thread
         if thread is not None:
             self._queue.put(None)
-            thread.join()
+            thread.join(END_S_MAX)
+            if thread.is_alive():
+                log.error("the writer did not end within %g s: the disk may hang", END_S_MAX)
 
     def forked(self, parent: int) -> None:
         """In a forked child: there is no thread here, so that nothing may ever be queued."""

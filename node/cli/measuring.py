@@ -234,7 +234,7 @@ def _other_node(directory: Path, address: str) -> Iterator[Iterator[str]]:
             process.wait(START_S)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait()
+            process.wait(START_S)
         process.stdout.close()
 
 

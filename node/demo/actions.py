@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from ..errors import GossamerError
+from ..limits import END_S_MAX
 from .load import Load
 from .trio import CUT_OFF, KILLED, Trio
 
@@ -51,7 +52,7 @@ class Actions:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._queue.put(None)
-        self._thread.join()
+        self._thread.join(END_S_MAX)
 
     def press(self, key: str) -> None:
         """Do what the key stands for, once all before it is done. Another key does nothing."""

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.live import Live
 
 from ..errors import GossamerError
+from ..limits import END_S_MAX
 from . import keys
 from .actions import Actions
 from .load import Load
@@ -49,7 +50,7 @@ class Observer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._done.set()
-        self._thread.join()
+        self._thread.join(END_S_MAX)
 
     def tell(self, what: str) -> None:
         """Show a line, and measure from now until all are equal."""

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from .. import connect
+from ..limits import END_S_MAX
 from .deadline import Late
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class NodeProcess:
         if self._client is not None:
             self._client.close()
         if self._process is not None:
-            self._process.wait()
+            self._process.wait(END_S_MAX)
             for pipe in (self._process.stdin, self._process.stdout):
                 if pipe is not None:
                     pipe.close()

@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Self
 
+from ..limits import END_S_MAX
+
 HOST = "127.0.0.1"
 READ_BYTES = 64 * 1024
 
@@ -101,16 +103,16 @@ class Wires:
     def __enter__(self) -> Self:
         self._thread.start()
         for wire in self._wires.values():
-            asyncio.run_coroutine_threadsafe(wire.listen(), self._loop).result()
+            asyncio.run_coroutine_threadsafe(wire.listen(), self._loop).result(END_S_MAX)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._run(*(wire.close for wire in self._wires.values()))
-        asyncio.run_coroutine_threadsafe(_end_all(), self._loop).result()
+        asyncio.run_coroutine_threadsafe(_end_all(), self._loop).result(END_S_MAX)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
+        self._thread.join(END_S_MAX)
         self._loop.close()
 
     def address(self, source: str, to: str) -> str:
@@ -137,7 +139,7 @@ class Wires:
             for call in calls:
                 call()
 
-        asyncio.run_coroutine_threadsafe(all_of_them(), self._loop).result()
+        asyncio.run_coroutine_threadsafe(all_of_them(), self._loop).result(END_S_MAX)
 
 
 async def _end_all() -> None:

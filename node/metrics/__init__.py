@@ -20,7 +20,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4 as CONTENT_TYP
 
 from ..config import check_address
 from ..errors import Closed, ListenError
-from ..limits import CANARY_EVERY_S
+from ..limits import CANARY_EVERY_S, END_S_MAX
 from ..node import Node
 from .canary import Canary
 from .catalogue import METRICS, Metric
@@ -69,7 +69,7 @@ def serve(node: Node, address: str) -> str:
     def stop() -> None:
         server.shutdown()
         server.server_close()
-        thread.join()
+        thread.join(END_S_MAX)
 
     try:
         node.when_closed(stop)

@@ -20,7 +20,7 @@ from gossamer.crdt import Dot, path
 
 from ..backend import make_op
 from ..errors import Closed, GossamerError, StoreFailed
-from ..limits import CANARY_EVERY_S, CANARY_EVERY_S_MIN
+from ..limits import CANARY_EVERY_S, CANARY_EVERY_S_MIN, END_S_MAX
 from ..node import Node
 from ..replica import Replica
 from ..ticket import Ticket
@@ -52,7 +52,7 @@ class Canary:
     def close(self) -> None:
         """Write no more. Again: does nothing."""
         self._over.set()
-        self._thread.join()
+        self._thread.join(END_S_MAX)
 
     def _run(self) -> None:
         while not self._over.is_set():

@@ -11,6 +11,8 @@ import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from ..limits import END_S_MAX
+
 T = TypeVar("T")
 
 
@@ -21,17 +23,18 @@ class LoopThread:
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._main, name=name, daemon=True)
         self._thread.start()
-        self._started.wait()
+        if not self._started.wait(END_S_MAX):
+            raise RuntimeError(f"the thread {name} did not start within {END_S_MAX:g} s")
 
     def run(self, job: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine on the loop and wait for its result."""
-        return asyncio.run_coroutine_threadsafe(job, self.loop).result()
+        """Run a coroutine on the loop and wait for its result, which takes a moment; `TimeoutError` if it does not come."""
+        return asyncio.run_coroutine_threadsafe(job, self.loop).result(END_S_MAX)
 
     def close(self) -> None:
         """Cancel what still runs, close the loop, end the thread."""
         if self._thread.is_alive():
             self.loop.call_soon_threadsafe(self._stop.set)
-            self._thread.join()
+            self._thread.join(END_S_MAX)
 
     def _main(self) -> None:
         # The plain selector loop, whatever policy the program has set: others gain nothing on one stream a peer.
