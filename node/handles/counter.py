@@ -25,7 +25,7 @@ class Counter(Handle[int]):
         return self._sum(await self._aread())
 
     def add(self, n: int = 1, *, op_id: str | None = None) -> None:
-        """Add ``n``, which may be negative or 0. With an ``op_id``, once, on whatever node and however often it is tried."""
+        """Add ``n``, which may be negative or 0; the sum is not told, see `value`. With an ``op_id``, once, on whatever node and however often it is tried."""
         self._write("add", n, op_id=op_id)
 
     async def aadd(self, n: int = 1, *, op_id: str | None = None) -> None:

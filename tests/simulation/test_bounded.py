@@ -185,3 +185,23 @@ def test_rights_go_to_no_stranger_and_to_nobody_removed() -> None:
         cluster.advance(1)
         with pytest.raises(ValueError, match="member 'n1': none that counts is called so"):
             a.bounded_counter(NAME).transfer("n1", 1)
+
+
+def test_a_retry_where_the_first_try_is_not_known_spends_again_and_never_beyond_the_bound() -> None:
+    with Cluster(2, seed=3) as cluster:
+        a, b = cluster.nodes
+        cluster.advance(3)
+        a.bounded_counter("n").mint(5)
+        a.bounded_counter("n").transfer("n1", 3)
+        cluster.settle()
+        cluster.partition([a], [b])
+        a.bounded_counter("n").spend(2, op_id="order-1")
+        a.bounded_counter("n").spend(2, op_id="order-1")
+        b.bounded_counter("n").spend(2, op_id="order-1")
+        with pytest.raises(InsufficientRights):
+            b.bounded_counter("n").spend(2, op_id="order-2")
+        cluster.heal()
+        cluster.settle()
+        for node in (a, b):
+            node.bounded_counter("n").spend(2, op_id="order-1")
+            assert node.bounded_counter("n").value() == 1
