@@ -17,6 +17,7 @@ import uvicorn
 from ..access import Access
 from ..config import check_address
 from ..errors import Closed, ListenError
+from ..limits import END_S_MAX
 from ..node import Node
 from ..tls import TLS
 from .site import app
@@ -44,7 +45,7 @@ def serve(node: Node, address: str) -> str:
 
     def stop() -> None:
         server.should_exit = True
-        thread.join()
+        thread.join(END_S_MAX)
         listening.close()
 
     try:
