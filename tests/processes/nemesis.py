@@ -130,6 +130,7 @@ class Nemesis:
     def check(self) -> None:
         """With all workers stopped: everything, on every node."""
         self._fleet.linked()
+        self._fleet.equal(EQUAL_S)  # what was written after the last round is on its way
         stock.check(self.traders, self._fleet.all)
         strikes, report = self._strikes, self.report
         for node in self._fleet.all:
