@@ -10,7 +10,7 @@ from typing import Any
 import gossamer
 from gossamer import Node
 
-from ..rpc.standin import DEADLINE_S, FAST, free_port
+from ..rpc.standin import DEADLINE_S, free_port
 
 NAMES = ("orders-1", "orders-2", "stock-1")
 CHROMIUM = "/usr/bin/chromium"
@@ -23,7 +23,6 @@ def staged(where: Path, names: Sequence[str] = NAMES, keyspace: str = "stock") -
         "name": names[2],
         "listen": f"127.0.0.1:{free_port()}",
         "keyspaces": [keyspace],
-        "timing": FAST,
     }
     with gossamer.open(where / "c", **third) as alone:
         for sku in ("tea", "salt", "tea"):
@@ -31,7 +30,7 @@ def staged(where: Path, names: Sequence[str] = NAMES, keyspace: str = "stock") -
         alone.register("note").set("from the third")
     with (
         gossamer.open(
-            where / "a", name=names[0], keyspaces=[keyspace], listen=f"127.0.0.1:{free_port()}", timing=FAST
+            where / "a", name=names[0], keyspaces=[keyspace], listen=f"127.0.0.1:{free_port()}"
         ) as a,
         gossamer.open(
             where / "b",
@@ -39,7 +38,6 @@ def staged(where: Path, names: Sequence[str] = NAMES, keyspace: str = "stock") -
             listen=f"127.0.0.1:{free_port()}",
             keyspaces=[keyspace],
             peers=[str(a.address)],
-            timing=FAST,
         ) as b,
     ):
         for sku in ("tea", "salt"):

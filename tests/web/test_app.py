@@ -43,7 +43,6 @@ def test_what_it_shows_as_data(tmp_path: Path) -> None:
             "lacks": [[0, 0, 1], [0, 0, 1], [0, 0, 0]],
             "left_out": 0,
         }
-        assert default["digests"][0]["member"] == NAMES[1]
         assert {one["path"]: one["open"] for one in shown["conflicts"]} == {
             "map:price/register:tea": 1,
             "map:price/register:salt": 1,
@@ -199,9 +198,7 @@ def test_serve_shows_the_page_and_the_metrics(tmp_path: Path) -> None:
     assert process.returncode == 0
 
 
-@pytest.mark.parametrize(
-    "args", [("--web", "here"), ("--metrics", "127.0.0.1"), ("--metrics", "127.0.0.1:0", "--canary-s", "-1")]
-)
+@pytest.mark.parametrize("args", [("--web", "here"), ("--metrics", "127.0.0.1:0", "--canary-s", "-1")])
 def test_serve_names_a_wrong_argument(tmp_path: Path, args: tuple[str, ...]) -> None:
     command = [
         sys.executable,

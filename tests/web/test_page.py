@@ -87,6 +87,7 @@ def test_it_shows_what_is_so(page: Page, tmp_path: Path) -> None:
         assert page.title() == "orders-1 – Gossamer"
         assert page.locator("h1").inner_text() == "orders-1"
         assert "this node" in row(page, "members", NAMES[0])
+        page.locator("#members").get_by_text("linked", exact=True).wait_for()
         assert "linked" in row(page, "members", NAMES[1])
         assert "away" in row(page, "members", NAMES[2])
         default = page.locator("article", has=page.get_by_role("heading", name="default"))
