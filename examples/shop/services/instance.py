@@ -47,6 +47,8 @@ class Instance:
         """Cells committed by this process's own transactions, by keyspace."""
         self.lags: list[tuple[str, str, float, float]] = []
         """(keyspace, who committed a change, when, when it was visible here), since last asked for."""
+        self.ordered: list[str] = []
+        """Carts that are to be emptied."""
         if "orders" in {name for some in hosts(self.name) for name in some}:
             node.keyspace("orders").resolver("map:saga/", furthest)
 

@@ -19,7 +19,7 @@ from .model import CANCELLED, PLACED, REJECTED, RELEASED, RESERVED, SOLD, home, 
 from .reconcile import Reconciler, Source
 from .saga import Keep, keep
 
-TRY_S = 1.0
+TRY_S = 1.5
 """For which an instance that lacks rights tries again, while nodes even them out, before it rejects an order."""
 AGAIN_S = 0.2
 LOOK_S = 1.0

@@ -22,7 +22,7 @@ from .setting import Setting
 
 ROUTERS = {"orders": orders.router, "inventory": inventory.router, "catalogue": catalogue.router}
 FOLLOWERS: dict[str, list[Follower]] = {
-    "orders": [orders.cashier],
+    "orders": [orders.cashier, orders.emptier],
     "inventory": [inventory.keeper, inventory.booker],
     "catalogue": [catalogue.projector],
 }

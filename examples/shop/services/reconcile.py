@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 
 import gossamer
 
-GATHER_S = 0.08
-"""Waited for more changes before some are dealt with: one commit for all of them, and 80 ms later."""
+GATHER_S = 0.25
+"""Waited for more changes before some are dealt with. Each commit is an event that five other nodes are sent, so a few orders
+in one cost a fraction of as many commits, and nobody waits for them."""
 ACK_S = 1.0
 """Between two acknowledgements, each of which is a commit. After a crash so much comes again, and changes nothing."""
 BATCH = 8

@@ -13,7 +13,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     listen: str
     peers: list[str]
     http_port: int
-    takeover_s: float = 0.5
+    takeover_s: float = 1.0
     """After which an instance does what would be the other one's to do."""
     hold_s: float = 30.0
     """For which goods are reserved."""
