@@ -119,6 +119,11 @@ SCRUB_EVERY_S = 1.0
 SCRUB_PRESSING_S = 0.01
 """Seconds between two steps while the digest is not known, or an index is known to be wrong."""
 
+ROOM_KEPT = 1 / 16
+"""Share of the store's map that only removals, clean-up and members' messages may use: 4 GiB of 64. Much more than comes in
+between two looks at the room, or a removal of everything takes."""
+ROOM_CHECK_S = 1.0
+"""Seconds between two looks: far below a microsecond each, until the file is nearly as large as it may be."""
 READERS_CHECK_S = 10.0
 """Seconds between two looks for readers of the store that died: some microseconds each; until one, the file grows by what is
 written."""

@@ -15,6 +15,7 @@ from .feed.upkeep import Retention
 from .replica import DEFAULT, Replica
 from .replication.engine import Identity
 from .store import Directory
+from .store.environment import MAP_BYTES
 from .store.ledger import Bounds
 
 log = logging.getLogger("gossamer")
@@ -29,12 +30,13 @@ def open_replica(
     name: str | None = None,
     address: str | None = None,
     boot_id: str | None = None,
+    map_bytes: int = MAP_BYTES,
 ) -> Replica:
     """The replica in ``config.data``, made if it is not there. A `StoreError` says why it cannot be opened.
 
     ``name`` and ``address`` stand in for the configured ones. `Replica.close` closes the directory.
     """
-    directory = Directory.open(config.data, config.durability, boot_id=boot_id)
+    directory = Directory.open(config.data, config.durability, boot_id=boot_id, map_bytes=map_bytes)
     try:
         if directory.upgraded is not None:
             log.warning(

@@ -17,7 +17,9 @@ from .errors import AnotherNode, Leaving, ReadOnly
 from .op_id import check_op_id
 from .remembered import Remembered
 from .replication.engine import Engine
+from .replication.registry import SYSTEM
 from .rights import Rights
+from .room import Room
 from .store import Draft
 from .turns import Instant, Settle, Update, Write
 
@@ -25,8 +27,8 @@ from .turns import Instant, Settle, Update, Write
 class OwnEvents:
     """Makes them. Called in the writer's turns."""
 
-    def __init__(self, engine: Engine, remembered: Remembered, rights: Rights) -> None:
-        self._engine, self._remembered, self._rights = engine, remembered, rights
+    def __init__(self, engine: Engine, remembered: Remembered, rights: Rights, room: Room) -> None:
+        self._engine, self._remembered, self._rights, self._room = engine, remembered, rights, room
 
     def write(self, draft: Draft, one: Write, now: Instant) -> Dot | None:
         """A write, unless it is a remote client's attempt that is known here; its event, None if it changed nothing."""
@@ -49,6 +51,8 @@ class OwnEvents:
         changed, dot = idempotent.expand_once(
             one.ops, one.op_id, draft.scan, draft.cell, event, draft.pending, self._remembered.window
         )
+        if changed:
+            self._room.check(one.ops)
         self.stand(draft, event, changed)
         return dot
 
@@ -80,6 +84,8 @@ class OwnEvents:
     def commit(self, draft: Draft, ops: Sequence[Op], now: Instant, *, is_gift: bool = False) -> Dot | None:
         """One event of this node's own, over as many cells as it changes. ``is_gift``: of rights, to another node."""
         event = self.next_event(draft, now, ops, is_gift=is_gift)
+        if not is_gift and draft.tables.name != SYSTEM:
+            self._room.check(ops)
         changed = expand(ops, draft.scan, draft.cell, event, draft.pending)
         self.stand(draft, event, changed)
         return (event.replica, event.seq) if changed else None

@@ -35,6 +35,7 @@ from .replication.engine import Engine, Identity
 from .replication.registry import SYSTEM
 from .replication.state import State
 from .rights import Rights, Where
+from .room import Room
 from .scrub import Scrub
 from .store import Draft, Store
 from .store.feed import Place, Subscribed
@@ -105,10 +106,10 @@ class Replica:
         for name in (SYSTEM, *keyspaces, *read_only):
             self._host(name)
         self._scrub = Scrub(store, self.engine.healer)
-        self._readers = Readers(store)
+        self._readers, self._room = Readers(store), Room(store)
         self._rights = Rights(self.engine, self._knows_members)
         self._departure = Departure(store, self.engine, self._hosting, self.knowledge, self._rights)
-        self._own = OwnEvents(self.engine, self.remembered, self._rights)
+        self._own = OwnEvents(self.engine, self.remembered, self._rights, self._room)
         self._settled: list[tuple[Write, Result]] = []
         self._system_seen: State | None = None
         self._unready: set[str] = set()
@@ -411,6 +412,7 @@ class Replica:
         self.counts.sent_bytes += sum(len(one.body) for one in effects if isinstance(one, Send))
         self._scrub.step(now.mono)
         self._readers.step(now.mono)
+        self._room.step(now.mono)
         self.wake_at = min(
             self.engine.wake_at, self._upkeep.wake_at, self._rights.wake_at(), self._scrub.wake_at()
         )

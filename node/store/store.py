@@ -163,6 +163,14 @@ class Store:
         info = self._env.info()
         return int((info["last_pgno"] + 1) * self._env.stat()["psize"])
 
+    def used(self) -> int:
+        """Bytes of the data file that hold something: without pages that were freed. Some microseconds a table."""
+        with self.reading() as txn:
+            tables = [db for tables in self._tables.values() for db in tables.databases()]
+            stats = [self._env.stat(), *(txn.stat(db) for db in (self._node, *tables))]
+        pages = sum(one["branch_pages"] + one["leaf_pages"] + one["overflow_pages"] for one in stats)
+        return int(pages * stats[0]["psize"])
+
     def size_max(self) -> int:
         """Bytes that the data file may come to."""
         return int(self._env.info()["map_size"])
