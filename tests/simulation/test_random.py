@@ -60,6 +60,10 @@ ONCE_FAILED_OF_A_KIND: dict[tuple[str, int], str] = {
         "documents",
         38,
     ): "a class without a field was let through or not by which of two records of it sorted first",
+    (
+        "leaving",
+        5,
+    ): "a node that left did not take a refusal for the word that others know, and went on telling for ever",
     ("partial", 1035): "a host that was leaving did not count, and a floor that it needed was collected",
 }
 """(kind, seed) -> what it was."""
