@@ -20,8 +20,8 @@ from .course import Course, Findings, Plan
 from .machine import Machine
 from .nemesis import full, smoke
 
-ORDERS_PER_S = 15.0
-"""About 120 cells each, so some 100,000 a minute and a little more."""
+ORDERS_PER_S = 16.0
+"""Of ten visits nine end in an order, of some 125 cells: 108,000 a minute."""
 
 
 def main() -> int:
