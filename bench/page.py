@@ -15,7 +15,7 @@ from pathlib import Path
 import plots
 import results
 from measure import Curve, Figure, Sample, number
-from results import Result, Results, hardware
+from results import Result, Results
 
 BEGIN, END = "<!-- generated: begin -->", "<!-- generated: end -->"
 
@@ -29,7 +29,7 @@ def write(page: Path, taken: Results) -> None:
         raise ValueError(f"{page}: it lacks the marks {BEGIN} and {END}")
     folder = page.with_suffix("")
     drawn = plots.draw(folder, [curve for result in taken.values() for curve in result.curves])
-    lines = [f"Taken on {hardware()}.", ""]
+    lines: list[str] = []
     for name, result in taken.items():
         lines += section(
             name, result, {curve: path.relative_to(page.parent) for curve, path in drawn.items()}

@@ -26,7 +26,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     is_smoke: bool
     """Of small sizes: it says whether the bench runs, and nothing of speed."""
     machine: list[str]
-    """The disk's floor, the load, the peers."""
+    """What it ran on, the disk's floor, the load, the peers."""
     figures: list[Figure]
     curves: list[Curve]
 
@@ -43,7 +43,7 @@ def load(file: Path) -> Results:
 
 def keep(file: Path, name: str, result: Result) -> None:
     """Put a bench's result in place of its last one; those of others stay."""
-    kept = File(hardware=hardware(), benches=load(file) | {name: result})
+    kept = File(benches=load(file) | {name: result})
     shown: Any = msgspec.to_builtins(kept)
     for one, bench in kept.benches.items():
         for figure, plain in zip(bench.figures, shown["benches"][one]["figures"], strict=True):
@@ -55,7 +55,6 @@ def keep(file: Path, name: str, result: Result) -> None:
 class File(msgspec.Struct, frozen=True):
     """What is written; besides, each figure has its median, its ratio and whether it met its goal."""
 
-    hardware: str
     benches: Results
 
 

@@ -210,7 +210,12 @@ def run(name: str, size: Size, is_smoke: bool) -> Result:
         at=time.strftime("%Y-%m-%d %H:%M"),
         seconds=round(time.monotonic() - began, 1),
         is_smoke=is_smoke,
-        machine=[f"append of 4 KiB and fdatasync: {floor}", str(load), *(words() for words in bench.peers)],
+        machine=[
+            results.hardware(),
+            f"append of 4 KiB and fdatasync: {floor}",
+            str(load),
+            *(words() for words in bench.peers),
+        ],
         figures=[one for one in taken if isinstance(one, Figure)],
         curves=[one for one in taken if isinstance(one, Curve)],
     )
