@@ -245,12 +245,14 @@ class Strikes:
             backup(node.data, self._backups[name])
             return
         with self._at_rest(node):
-            before = node.identities[-1]
+            before, token = node.identities[-1], node.client.token()
             node.kill()
             shutil.rmtree(node.data)
             restore(self._backups[name], node.data)
             self._fleet.start(name)
             assert node.identities[-1] != before, node.log
+            # Until it has caught up, a writer would not find what it wrote before: to remove that would be to remove nothing.
+            until(lambda: _lacks(node, token))
         if self._rng.random() < 0.5:
             shutil.rmtree(self._backups.pop(name))
 
@@ -288,6 +290,14 @@ class Strikes:
 def _unsaid(node: Serve) -> str:
     try:
         node.client.wait_replicated(node.client.token(), peers=1)
+    except gossamer.GossamerError as error:
+        return str(error)
+    return ""
+
+
+def _lacks(node: Serve, token: str) -> str:
+    try:
+        node.client.wait_for(token)
     except gossamer.GossamerError as error:
         return str(error)
     return ""
