@@ -4,7 +4,7 @@ READY := .venv/ready
 LAYOUT := build/layout
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format flights shop bench soak proto stubs dashboard simulate fuzz nemesis picture clean
+.PHONY: help demo test lint format flights shop bench soak proto stubs dashboard simulate endless mutants fuzz nemesis picture clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -61,6 +61,12 @@ simulate: $(READY) ## run random schedules: make simulate SEEDS=10000 FROM=0
 
 fuzz: $(READY) ## give every decoder and method bad input: make fuzz INPUTS=1000000 SEED=1
 	$(BIN)/python -m tests.fuzz.run --inputs $(or $(INPUTS),1000000) --seed $(or $(SEED),1)
+
+endless: $(READY) ## run random schedules of every kind in turn, without end: make endless FROM=1000000
+	$(BIN)/python -m tests.simulation.run --endless --start $(or $(FROM),1000000)
+
+mutants: $(READY) ## plant each seeded bug and print who noticed it
+	$(BIN)/python -m tests.mutants
 
 nemesis: $(READY) ## break real nodes in every way (as root): make nemesis FAULTS=200 SEED=1 NODES=4
 	$(BIN)/python -m tests.processes.nemesis --faults $(or $(FAULTS),200) --seed $(or $(SEED),1) \

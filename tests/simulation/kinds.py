@@ -20,6 +20,7 @@ from .large import Large
 from .leaving import LeavingSchedule
 from .partial import PartialSchedule
 from .schedule import Schedule
+from .swarm import Swarm
 from .tokens import Tokens
 
 KINDS: dict[str, type[Schedule]] = {
@@ -37,4 +38,5 @@ KINDS: dict[str, type[Schedule]] = {
     "large": Large,
     "leaving": LeavingSchedule,
     "documents": Documents,
+    "swarm": Swarm,
 }

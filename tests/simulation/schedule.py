@@ -7,10 +7,10 @@ what the full mix hides), so that exchanges break into many batches and collecti
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from gossamer.backend import CLEAR, Op, make_op
 from gossamer.crdt import Cell, Dot, path
@@ -90,6 +90,15 @@ def drawn_limits(rng: random.Random) -> Iterator[None]:
             setattr(limits, name, value)
 
 
+class Step(NamedTuple):
+    """One step as it was drawn. What it chooses further depends on this alone, so any part of a schedule can be replayed."""
+
+    action: int
+    """Which of the schedule's actions."""
+    chance: Any
+    """The random stream's state when the action began."""
+
+
 class Schedule:
     """One run of one seed."""
 
@@ -105,6 +114,9 @@ class Schedule:
         self.oracle = Oracle()
         self.invariants = Invariants(self.oracle)
         self.cluster.after_event = self.invariants.check
+        self.drawn: list[Step] = []
+        self.replayed: Sequence[Step] | None = None
+        """Steps to take in place of the seed's own."""
         self.removed: set[str] = set()
         self.forgotten: set[str] = set()
         faults: list[Action] = [
@@ -135,17 +147,23 @@ class Schedule:
         with drawn_limits(self.rng), self.cluster:
             for node in self.cluster.nodes:
                 node.flush()
-            for _ in range(self.steps):
-                (action,) = self.rng.choices(
-                    [what for what, _ in self.actions], [weight for _, weight in self.actions]
-                )
-                action()
+            for step in self._draw() if self.replayed is None else self.replayed:
+                self.rng.setstate(step.chance)
+                self.actions[step.action][0]()
             self._finish()
             self.outcome.trace = hash(
                 tuple(n.core.state(KEYSPACE).digest for n in self.alive() if n.core.hosts(KEYSPACE))
                 + tuple(self.outcome.steps)
             )
         return self.outcome
+
+    def _draw(self) -> Iterator[Step]:
+        """The seed's own steps, as they come; kept in ``drawn``."""
+        weights = [weight for _, weight in self.actions]
+        for _ in range(self.steps):
+            (action,) = self.rng.choices(range(len(weights)), weights)
+            self.drawn.append(Step(action, self.rng.getstate()))
+            yield self.drawn[-1]
 
     def note(self, step: str, kind: str) -> None:
         self.outcome.steps.append(f"{self.cluster.clock.now:.3f} {step}")

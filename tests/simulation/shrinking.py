@@ -1,29 +1,61 @@
-"""Delta debugging: the fewest parts of a list that still make a test fail.
+"""A failing schedule of the core simulation, shrunk to the steps that it needs.
 
-After Zeller and Hildebrandt, *Simplifying and isolating failure-inducing input* (2002). What is left cannot lose any one of
-its parts; it need not be the smallest there is.
+A step's choices depend on the random stream as it was when the step was drawn, and on nothing that earlier steps drew. So
+any of them can be left out; a step that makes no sense then does nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
+from typing import NamedTuple
 
-Part = TypeVar("Part")
+from .ddmin import ddmin
+from .kinds import KINDS
+from .schedule import Step
 
 
-def ddmin(parts: Sequence[Part], fails: Callable[[list[Part]], bool]) -> list[Part]:
-    """A part of ``parts``, in their order, that fails as they do."""
-    left, pieces = list(parts), 2
-    while len(left) >= 2:
-        size = -(-len(left) // pieces)
-        for at in range(0, len(left), size):
-            rest = left[:at] + left[at + size :]
-            if fails(rest):
-                left, pieces = rest, max(pieces - 1, 2)
-                break
-        else:
-            if size == 1:
-                break
-            pieces = min(len(left), 2 * pieces)
-    return [] if len(left) == 1 and fails([]) else left
+class Failure(NamedTuple):
+    """What is left of a schedule."""
+
+    kept: list[int]
+    """The numbers of its steps, as they were drawn."""
+    steps: list[str]
+    why: str
+
+
+def drawn(seed: int, kind: str) -> list[Step]:
+    """The steps of a seed, up to where it fails."""
+    schedule = KINDS[kind](seed)
+    try:
+        schedule.run()
+    except Exception:  # noqa: BLE001  # whatever it ends with is the failure
+        return schedule.drawn
+    return schedule.drawn
+
+
+def take(seed: int, kind: str, steps: Sequence[Step], kept: list[int]) -> Failure | None:
+    """Some of the steps of a seed; None if it does not fail."""
+    schedule = KINDS[kind](seed)
+    schedule.replayed = [steps[at] for at in kept if at < len(steps)]
+    try:
+        schedule.run()
+    except Exception as error:  # noqa: BLE001  # as above
+        return Failure(kept, schedule.outcome.steps, f"{type(error).__name__}: {error}")
+    return None
+
+
+def replay(seed: int, kind: str, kept: list[int]) -> Failure | None:
+    """As `take`, from the seed alone."""
+    return take(seed, kind, drawn(seed, kind), kept)
+
+
+def shortest(seed: int, kind: str, runs: int) -> Failure | None:
+    """The fewest steps that still fail, as far as ``runs`` schedules find them; None if the seed passes."""
+    steps = drawn(seed, kind)
+    left = [runs]
+
+    def fails(kept: list[int]) -> bool:
+        left[0] -= 1
+        return left[0] >= 0 and take(seed, kind, steps, kept) is not None
+
+    return take(seed, kind, steps, ddmin(range(len(steps)), fails))

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..shrinking import ddmin
+from ..ddmin import ddmin
 from . import world as plain
 from .mutants import CAUGHT
 from .violation import Violation

@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from ..shrinking import ddmin
+from ..ddmin import ddmin
 from . import world
 from .__main__ import run, shrink, told
 from .mutants import CAUGHT

@@ -1,0 +1,1 @@
+"""Seeded bugs: changes of the source that the tests must notice."""

@@ -1,0 +1,18 @@
+"""Random schedules of every fault: what is rare happens in them."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from .run import run
+from .swarm import SOMETIMES
+
+SEEDS = (*range(10), 19)
+
+
+def test_whatever_is_rare_is_seen() -> None:
+    seen: Counter[str] = Counter()
+    for seed in SEEDS:
+        seen += Counter(run(seed, "swarm").seen)
+    never = [what for what in SOMETIMES if not seen[what]]
+    assert not never, f"{len(SEEDS)} schedules never saw: {', '.join(never)}; they test nothing of it"
