@@ -118,7 +118,7 @@ SOURCE: list[tuple[Mutant, Callable[..., None] | tuple[str, int]]] = [
             "draft.state.delivered.last(self._engine.identity.replica) + 1,",
             "draft.state.delivered.last(self._engine.identity.replica) + 2,",
         ),
-        test_mutants.gaps_between_rows,
+        scenes.a_write_before_a_kill,
     ),
     (
         _bug(
