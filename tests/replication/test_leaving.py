@@ -8,7 +8,7 @@ import pytest
 
 import gossamer
 from gossamer.errors import DirectoryUnusable, Leaving, OnlyCopy, WaitTimeout
-from gossamer.replication import limits
+from gossamer.replication import limits, registry
 from gossamer.simulation import Cluster, SimulatedNode
 from tests.processes.waiting import so
 
@@ -47,6 +47,22 @@ def test_all_is_with_the_others_its_rights_too_and_collection_goes_on(
             "collection waits for one that left"
         )
         assert not a.core.engine.duties.may_return(), "its id is closed"
+
+
+def test_rights_are_given_and_not_only_inherited() -> None:
+    """While a removed member may come back nothing is inherited, and what was given counts at once."""
+    with Cluster(4, seed=10) as cluster:
+        a, b, c, d = cluster.nodes
+        cluster.advance(5)
+        cluster.kill(d)
+        a.write(registry.SYSTEM, registry.remove_ops("n3"))
+        c.bounded_counter("stock").mint(10)
+        cluster.advance(3)
+        c.leave()
+        cluster.kill(c)
+        cluster.advance(3)
+        assert not a.core.engine.registry.heirs
+        assert [n.bounded_counter("stock").available() for n in (a, b)] == [5, 5]
 
 
 def test_what_nobody_else_has_keeps_it_here() -> None:
