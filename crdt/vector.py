@@ -20,8 +20,9 @@ Intervals = tuple[int, ...]
 
 REPLICA_BYTES = 8
 SEQ_MAX = 2**63 - 1
-REPLICAS_MAX = 10_000
-"""Replicas in one vector; a cluster of 1,024 members leaves room for nine old identities each."""
+REPLICAS_MAX = 30_000
+"""Replicas in one vector. Closed ids stay in it, though they are rarely told: room for ten restarts in doubt every day for eight
+years. A link opens with two vectors, which have to fit into one message."""
 INTERVALS_MAX = 64_000
 """Intervals in one vector: about 1 MB decoded, the most that a hostile message may cost."""
 

@@ -47,8 +47,8 @@ async def perform(verb: str, arguments: dict[str, Any], status: dict[str, Any], 
 def _member(name: object, status: dict[str, Any]) -> registry.Member:
     for member in status["members"]:
         if member["name"] == name:
-            if member["state"] in ("self", "linked"):
-                raise ValueError(f"name: {name!r} is running and linked; stop it first")
+            if member["state"] in ("self", "linked", "reached"):
+                raise ValueError(f"name: {name!r} is running and {member['state']}; stop it first")
             taken = {m["replica"]: m["name"] for m in status["members"] if m["name"] != name}
             if member["replica"] in taken:
                 raise ValueError(

@@ -240,8 +240,7 @@ class Node(Keyspace):
 
     def _to_dial(self) -> list[str]:
         own = (self._address, self._config.listen, self._config.advertise)
-        known = [*self._config.peers, *self._local.core.addresses()]
-        return [address for address in known if address not in own]
+        return [address for address in self._local.core.addresses() if address not in own]
 
 
 def open(data: str | PathLike[str], **settings: Unpack[Settings]) -> Node:

@@ -424,10 +424,12 @@ class Replica:
         return effects
 
     def addresses(self) -> list[str]:
-        """Members' addresses to dial, beside the configured ones."""
-        me = self.engine.identity
-        members = self.engine.registry.remaining
-        return sorted({m.address for m in members if m.address and m.name != me.name})
+        """Whom to dial: the members, of many only the neighbours, and the configured ones that are no member's yet."""
+        me, members = self.engine.identity, self.engine.registry.remaining
+        wanted = self.engine.wanted()
+        others = [m for m in members if m.address and m.name != me.name]
+        near = {m.address for m in others if wanted is None or m.name in wanted}
+        return sorted({*near, *(self.engine.peers if wanted is None else self.engine.unmet())})
 
     def name_at(self, address: str) -> str | None:
         """The name of the member at an address: as it is registered, or as it called itself when it was dialed."""

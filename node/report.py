@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gossamer.crdt import Vector, path, vector
 
-from .replication import healing, stability
+from .replication import healing, limits, stability
 
 if TYPE_CHECKING:
     from .replica import Replica
@@ -55,7 +55,7 @@ def members(replica: Replica, now: float) -> list[dict[str, Any]]:
             "keyspaces": sorted(m.keyspaces),
             "read_only": sorted(m.read_only),
             "clock_skew_s": _skew(m.replica, replica),
-            "state": _member_state(m, replica.replica, linked),
+            "state": _member_state(m, replica, linked, now),
             "old_replicas": sorted(i.hex() for i in m.ids if i != m.replica),
             "sealed": sorted(i.hex() for i in m.ids if i in sealed),
             "last_heard_s": _last_heard(replica, m, now),
@@ -67,8 +67,10 @@ def members(replica: Replica, now: float) -> list[dict[str, Any]]:
 
 
 def _last_heard(replica: Replica, member: Member, now: float) -> float | None:
-    """Seconds since something came from a member itself; None if nothing has since this node was opened."""
-    heard = [replica.engine.heard[i] for i in member.ids if i in replica.engine.heard]
+    """Seconds since the last sign of life of a member, from itself or, in a large cluster, through others; None if
+    none has come since this node was opened."""
+    signs = [replica.engine.heard_of(i) for i in member.ids]
+    heard = [at for at in signs if at is not None]
     return round(now - max(heard), 3) if heard and member.replica != replica.replica else None
 
 
@@ -102,16 +104,19 @@ def _skew(member: bytes, replica: Replica) -> float | None:
     return None if micros is None else round(micros / 1e6, 3)
 
 
-def _member_state(member: Member, me: bytes, linked: set[bytes]) -> str:
+def _member_state(member: Member, replica: Replica, linked: set[bytes], now: float) -> str:
     if member.has_left:
         return "left"
     if member.is_forgotten:
         return "forgotten"
     if member.is_removed:
         return "removed"
-    if member.replica == me:
+    if member.replica == replica.replica:
         return "self"
-    return "linked" if member.replica in linked else "away"
+    if member.replica in linked:
+        return "linked"
+    sign = replica.engine.heard_of(member.replica) if replica.engine.is_partial else None
+    return "reached" if sign is not None and now - sign < limits.AWAY_AFTER_S else "away"
 
 
 def keyspace(replica: Replica, name: str, now: float) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -148,20 +149,32 @@ class Rights:
         self._asked_at = {w: at for w, at in self._asked_at.items() if now < at + limits.ASK_EVERY_S}
         for where, amounts in wanted.items():
             if now >= self._asks_at(where):
-                self._ask(drafts(where[0]), where, amounts)
+                self._ask(drafts(where[0]), where, amounts, now)
                 self._asked_at[where] = now
 
     def _asks_at(self, where: Where) -> float:
         at = self._asked_at.get(where)
         return 0.0 if at is None else at + limits.ASK_EVERY_S
 
-    def _ask(self, draft: Draft, where: Where, amounts: list[int]) -> None:
+    def _ask(self, draft: Draft, where: Where, amounts: list[int], now: float) -> None:
         me = self._engine.identity.replica
         held = self._held(draft, *where)
         if held is None:
             return
         for peer, amount in rights.asks(me, rights.affordable(amounts, sum(held.values())), held).items():
             self._engine.wants.ask(peer, *where, amount)
+        if self._engine.is_partial and sum(held.values()) < sum(amounts):
+            self._invite(draft, where, sum(amounts) - sum(held.values()), held.keys(), now)
+
+    def _invite(
+        self, draft: Draft, where: Where, lacking: int, linked: AbstractSet[bytes], now: float
+    ) -> None:
+        """Have those linked who hold what the linked ones lack, the richest first: they are asked then."""
+        held = self._held(draft, *where, self._engine.wants.hosts(where[0])) or {}
+        for peer in sorted(held.keys() - linked, key=lambda peer: (-held[peer], peer))[: limits.GUESTS_MAX]:
+            if lacking > 0 and held[peer] > 0:
+                self._engine.invite(peer, now)
+                lacking -= held[peer]
 
     def answer(self, drafts: Drafts, commit: Commit, now: float) -> None:
         """Give peers what they want, as far as it is here."""
@@ -234,15 +247,18 @@ class Rights:
             _give(draft, where[1], rights.gifts(me, held), commit)
         return held is None or not held.keys() >= self._engine.wants.hosts(where[0])
 
-    def _held(self, draft: Draft, keyspace: str, cell_path: bytes) -> dict[bytes, int] | None:
-        """What this node and its linked peers may spend; None while what is known here is not whole."""
+    def _held(
+        self, draft: Draft, keyspace: str, cell_path: bytes, others: AbstractSet[bytes] | None = None
+    ) -> dict[bytes, int] | None:
+        """What this node and its linked peers, or others, may spend; None while what is known here is not whole."""
         if not draft.state.is_whole:
             return None
         try:
             cell: Cell = draft.cell(cell_path)
         except GossamerError:  # damaged: nothing is known
             return None
-        holders = {self._engine.identity.replica} | self._engine.wants.partners(keyspace)
+        others = self._engine.wants.partners(keyspace) if others is None else others
+        holders = {self._engine.identity.replica} | others
         delivered = draft.state.delivered
         return rights.holdings(cell, {h: self.estate(keyspace, h, delivered) for h in holders})
 

@@ -210,7 +210,7 @@ class Core(FeedCore, Protocol):
         """What to send now; asked for after each turn, and again until it is empty."""
 
     def addresses(self) -> list[str]:
-        """Members' addresses to dial, beside the configured ones. Writer thread."""
+        """Whom to dial, the configured peers among them. Writer thread."""
 
     def name_at(self, address: str) -> str | None:
         """The name of the member there, as far as it is known. Writer thread."""

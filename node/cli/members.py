@@ -140,7 +140,9 @@ def _of_node(found: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     linked = sum(member["state"] == "linked" for member in members)
     yield "replica", found["replica"]
     yield "cluster", found["cluster"]
-    yield "members", f"{len(members)}, {linked} of them linked"
+    reached = sum(member["state"] == "reached" for member in members)
+    others = f", {reached} reached through others" if reached else ""
+    yield "members", f"{len(members)}, {linked} of them linked{others}"
     yield "store", f"{found['store_bytes']:,} bytes"
     if found["leaving"] or found["left"]:
         yield "leaving", "it has left the cluster" if found["left"] else "it leaves the cluster: no writes"

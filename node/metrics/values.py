@@ -82,7 +82,7 @@ def _members(members: list[dict[str, Any]]) -> Iterator[Sample]:
     for state, number in Counter(member["state"] for member in members).items():
         yield "gossamer_members", (state,), number
     for member in members:
-        if member["state"] not in ("linked", "away"):
+        if member["state"] not in ("linked", "reached", "away"):
             continue
         peer = (member["name"],)
         yield "gossamer_peer_linked", peer, member["state"] == "linked"

@@ -25,6 +25,8 @@ class Duties:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._seen_of: dict[bytes, tuple[int, float]] = {}
+        """Old replica id -> how many events of it, and that it had, are known here, and since when."""
 
     def collect(self, draft: Draft, keyspace: str, after: bytes) -> tuple[bytes | None, list[bytes]]:
         """One step of collection from row key ``after`` on; where to go on, None at the end, and what to remove."""
@@ -113,12 +115,24 @@ class Duties:
         for replica in sorted(reg.old - reg.sealed):
             seal = reg.seals.get(replica, Seal(replica))
             heard = self._engine.heard.setdefault(replica, now)
+            if self._engine.is_partial:
+                heard = max(heard, self._last_sign(replica, states, now))
             if me.name not in seal.silent and now - heard >= limits.SILENCE_S:
                 ops += registry.silent_ops(me.name, replica)
         for replica, seal in sorted(reg.seals.items()):
             if reg.is_agreed(seal) and replica != me.replica:
                 ops += self._seal(seal, states)
         return ops
+
+    def _last_sign(self, replica: bytes, states: dict[str, State], now: float) -> float:
+        """When there was last a sign that an old id is still in use: a link, or news of its vector through others."""
+        seen = sum(
+            state.delivered.only(replica).count() + state.peers.get(replica, Vector()).count()
+            for state in states.values()
+        )
+        if self._seen_of.get(replica, (-1, 0.0))[0] != seen:
+            self._seen_of[replica] = (seen, now)
+        return self._seen_of[replica][1]
 
     def _seal(self, seal: Seal, states: dict[str, State]) -> list[Op]:
         """Answer for a seal, once it is settled only if we have not; or write down what has come of it."""

@@ -43,9 +43,11 @@ from .messages import (
     encode,
     plain,
 )
+from .neighbours import Neighbours, is_mesh
 from .receiving import Receiver
 from .registry import SYSTEM, Registry
 from .sending import Sender
+from .signs import Signs
 from .state import State
 from .view import Draft, View
 from .wants import Wants
@@ -104,6 +106,10 @@ class Engine:
         """Address that was dialed -> the replica id that was found there."""
         self.claimed: dict[str, str] = {}
         """Address that was dialed -> the name that the node there called itself by."""
+        self.neighbours = Neighbours()
+        self.signs = Signs()
+        self.now = 0.0
+        """Of the last outbox."""
         self.wall_ahead = 0
         """Microseconds by which this node's wall clock is ahead of the clock that ``now`` is."""
         self._told_before: dict[str, tuple[float, Vector, Vector]] = {}
@@ -214,6 +220,54 @@ class Engine:
             if link.peer and keyspace in link.their_names and not link.closing
         }
 
+    # Beyond a full mesh
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether there are so many members that they are not all linked with each other."""
+        return not is_mesh(len(self.registry.remaining))
+
+    @property
+    def table_every_s(self) -> float:
+        """Seconds between two tellings of what others have, where not all are linked."""
+        many = max(1.0, len(self.registry.remaining) / limits.TABLE_MEMBERS)
+        return min(limits.TABLE_EVERY_S * many, limits.DIGEST_EVERY_S)
+
+    def signs_for(self, peer: bytes) -> list[tuple[bytes, int]]:
+        """The signs of life to tell a peer; in a full mesh everybody sees for themselves."""
+        return self.signs.told(peer, self.registry.current) if self.is_partial else []
+
+    def heard_of(self, replica: bytes) -> float | None:
+        """When the last sign of life of a replica came, from itself or through others."""
+        found = [at for at in (self.heard.get(replica), self.signs.at(replica)) if at is not None]
+        return max(found, default=None)
+
+    def invite(self, replica: bytes, now: float) -> None:
+        """Have a member linked for a while, to ask it something."""
+        name = next((m.name for m in self.registry.remaining if m.replica == replica), None)
+        if name is not None:
+            self.neighbours.invite(name, now)
+
+    def wanted(self) -> frozenset[str] | None:
+        """The names of the members to be linked with; None: everybody that is known.
+
+        So it is while the members are few, and while this node is not among those that it knows. Beyond, links that
+        only the other end wants, and more of them than are kept, are ended.
+        """
+        names = frozenset(m.name for m in self.registry.remaining)
+        if is_mesh(len(names)) or self.identity.name not in names:
+            return None
+        of = {m.replica: m.name for m in self.registry.remaining}
+        links = [link for link in self.links.values() if link.peer in of and not link.closing]
+        linked = {of[link.peer] for link in links}
+        wall_s = self.wall(self.now) / 1e6
+        found = self.neighbours.wanted(self.identity.name, names, linked, self.now, wall_s)
+        surplus = [k for k in links if k.dialed is None and of[k.peer] not in found and not k.is_busy]
+        for link in sorted(surplus, key=lambda link: link.opened_at)[: -limits.SURPLUS_MAX]:
+            self.close(link, "this node has as many links as it keeps")
+        self.signs.keep(self.registry.current)
+        return frozenset(found)
+
     def wall(self, now: float) -> int:
         """This node's wall clock."""
         return int(now * 1e6) + self.wall_ahead
@@ -222,6 +276,7 @@ class Engine:
         """The peer said what time it is there."""
         if 0 < wall < WALL_MAX:
             link.wall_ahead = wall - int(now * 1e6)
+            self.signs.note(link.peer, wall // 1_000_000, now)
 
     def skews(self) -> dict[bytes, int]:
         """Replica id -> microseconds by which a linked peer's wall clock is ahead of ours, as far as it has said.
@@ -294,7 +349,7 @@ class Engine:
     def outbox(self, views: Callable[[str], View], hosted: Iterable[str], now: float) -> list[Send | Close]:
         """What to send now, from the snapshot of the last commit. A bounded amount: call again until it is empty."""
         out: list[Send | Close] = []
-        self.wake_at = now + 1.0
+        self.wake_at, self.now = now + 1.0, now
         names = sorted(hosted, key=lambda name: (name != SYSTEM, name))
         lagging = {name: self._age(name, views(name).state, now) for name in names}
         for link in list(self.links.values()):
@@ -411,11 +466,12 @@ class Engine:
 
     def _age(self, name: str, state: State, now: float) -> Vector:
         """What was delivered here at least `FORWARD_AFTER_S` ago: only that is forwarded for others."""
-        aged = _aging(self._aged, name, state.delivered, now, limits.FORWARD_AFTER_S)
+        after_s = limits.FORWARD_AFTER_LARGE_S if self.is_partial else limits.FORWARD_AFTER_S
+        aged = _aging(self._aged, name, state.delivered, now, after_s)
         _aging(self._told_before, name, state.delivered, now, limits.UNREACHABLE_AFTER_S)
         since = self._aged[name][0]
         if not aged.covers(state.delivered):
-            self.wake(since + limits.FORWARD_AFTER_S)
+            self.wake(since + after_s)
         return aged
 
     def unreachable(self, keyspace: str, hosts: Iterable[bytes], state: State) -> list[bytes]:

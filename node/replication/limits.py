@@ -65,6 +65,39 @@ NAME_BYTES_MAX = 200
 """Bytes of a member's or keyspace's name; it is part of a path."""
 LAST_TOLD_MAX = 4096
 """Vectors remembered of peers that are not linked any more, one a peer and keyspace: they say what is lost with it."""
+MESH_MAX = 16
+"""Members up to which everybody is linked with everybody: some hundred links in all. Beyond, n nodes would keep n * n / 2."""
+RINGS_MIN = 4
+"""Rings that the members of a larger cluster are on, at least; two links each. Fewer part sooner when several nodes fail at
+once: with 8 links the odds that all neighbours of a node are among a tenth that failed are 1 to 10**8."""
+RING_TURN_S = 600.0
+"""Seconds after which one ring takes another order, and each node two other neighbours. Less has more links come and go."""
+PATIENCE_S = 4.0
+"""Seconds that a neighbour is looked for before the next one along the ring is: a dialer's wait and a little."""
+PASSED_OVER_MAX = 8
+"""Neighbours in a row that are passed over, on one side of one ring: what a node alone dials in vain is bounded."""
+LINGER_S = 5.0
+"""Seconds that a link which is wanted no more stays after those that are wanted instead are there."""
+SURPLUS_MAX = 8
+"""Links that only the other end wants, beside those of the rings: views of the members differ for a while, and newcomers
+begin somewhere. Beyond, the oldest that is idle is ended."""
+GUESTS_MAX = 4
+"""Members that are no neighbours and are asked at a time for what one counter lacks."""
+GUEST_S = 30.0
+"""Seconds that a link lives for the sake of one question to a member that is no neighbour."""
+FORWARD_AFTER_LARGE_S = 0.1
+"""`FORWARD_AFTER_S` where not all are linked: two `TELL_AFTER_S`, as each hop on the way waits for it."""
+TABLE_EVERY_S = 0.5
+"""Seconds between two tellings of what others have, for each `TABLE_MEMBERS` members, where not all are linked; who waits
+for copies on all of them waits for this once a hop."""
+TABLE_MEMBERS = 64
+TABLE_BYTES = 64 * 1024
+"""Bytes of others' vectors in one message; the rest comes in the next one. A message holds some 16 times that."""
+TABLE_LOOKED = 256
+"""Others' vectors looked at for one message: some milliseconds."""
+AWAY_AFTER_S = 60.0
+"""Seconds without a sign of life, however it came, after which a member that is no neighbour is taken for away. A sign takes
+up to `DIGEST_EVERY_S` a hop, over five hops in a cluster of 1,024."""
 LINKS_MAX = 2048
 """Links at once. Each costs a few kilobytes and a stream."""
 KEYSPACES_MAX = 255

@@ -118,6 +118,11 @@ class Shared:
     quiet_state: State | None = None
     quiet_aged: Vector | None = None
     peers_told: dict[bytes, Vector] = field(default_factory=dict)
+    """What the peer has taken over of what others have: it had all of it when it was told."""
+    table_of: dict[bytes, Vector] | None = None
+    """The table that was told from last, and from which entry on it is told next."""
+    table_at: int = 0
+    table_next: float = 0.0
 
     def __str__(self) -> str:
         flow = "idle" if self.exchange is None else ("full" if self.exchange.is_full else "sending")
@@ -160,6 +165,11 @@ class Link:
     def peer(self) -> bytes:
         """The peer's replica id, empty before its hello."""
         return self.hello.replica if self.hello else b""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is on its way to the peer, or it is not whole yet."""
+        return any(shared.exchange is not None or not shared.their_whole for shared in self.shared.values())
 
     @property
     def name(self) -> str:

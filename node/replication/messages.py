@@ -139,6 +139,8 @@ class Tell(msgspec.Struct, array_like=True, frozen=True, tag=4):
     """The number of your last question: what I tell is what I had after it. 0: there was none, or it is answered."""
     question: int = 0
     """To be repeated with your next news; with an odd one, say them at once. 0: no question."""
+    alive: Annotated[list[tuple[bytes, int]], Meta(max_length=vector.REPLICAS_MAX)] = []
+    """Replica id -> seconds since 1970 on its own clock: the last sign of life of members who may be no neighbours of yours."""
 
 
 class Part(msgspec.Struct, array_like=True, frozen=True, tag=5):

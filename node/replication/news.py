@@ -27,7 +27,7 @@ class News:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def on_tell(self, draft: Draft, link: Link, shared: Shared, message: Tell) -> None:
+    def on_tell(self, draft: Draft, link: Link, shared: Shared, message: Tell, now: float) -> None:
         if len(message.digest) not in (0, DIGEST_BYTES) or len(message.closed) > NAME_BYTES:
             raise ProtocolError("tell: a digest of another length")
         third = [(replica, link.bases.unpack(shared.name, raw)) for replica, raw in message.peers]
@@ -38,6 +38,7 @@ class News:
         assert theirs is not None
         if message.digest and theirs == state.delivered and state.is_whole and state.is_counted:
             self._compare(link, shared, state)
+        self._engine.signs.take(message.alive, self._engine.registry.current, now)
         for replica, had in third:
             self._union_peer(draft, replica, had)
 

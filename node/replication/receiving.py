@@ -160,7 +160,7 @@ class Receiver:
             self._news.on_answer(link, shared, message.answer)
         else:
             self._engine.note_clock(link, message.wall, now)
-            self._news.on_tell(draft, link, shared, message)
+            self._news.on_tell(draft, link, shared, message, now)
             self._news.on_answer(link, shared, message.answer)
             shared.asking.on_question(message.question)
         self._note_peer(draft, link, shared)
@@ -348,8 +348,12 @@ class Receiver:
         else:
             found = None
             shared.snapshot = shared.snapshot or theirs.copy()
-        if found is not None and draft.state.peers.get(link.peer) != found:
-            draft.set_peer(link.peer, found.copy())
+        before = draft.state.peers.get(link.peer)
+        if found is not None and before != found:
+            found = found.copy()
+            if before is not None:
+                found.update(before)  # a third one may have told of a later moment
+            draft.set_peer(link.peer, found)
 
 
 def _grow(theirs: Vector, gained: Vector) -> None:

@@ -379,11 +379,17 @@ class Sender:
                 self._wake(shared, shared.tell_at)
                 return
             yield self._news(link, shared, view, now)
-        elif now >= shared.digest_at:
+        elif now >= self._news_at(shared, state):
             shared.digest_at = now + limits.DIGEST_EVERY_S
             yield self._news(link, shared, view, now, wall=self._engine.wall(now))
         else:
-            self._wake(shared, shared.digest_at)
+            self._wake(shared, self._news_at(shared, state))
+
+    def _news_at(self, shared: Shared, state: State) -> float:
+        """When to say what is said now and then: sooner where others learn from us what third ones have."""
+        if not self._engine.is_partial or shared.table_of is state.peers:
+            return shared.digest_at
+        return min(shared.digest_at, shared.table_next)
 
     def _news(self, link: Link, shared: Shared, view: View, now: float, *, wall: int = 0) -> Tell:
         """What was gained; with ``wall``, what is told now and then as well."""
@@ -394,18 +400,43 @@ class Sender:
         if not wall:
             return Tell(0, shared.number, numbering.table(), gained, answer=answer, question=question)
         state = view.state
-        peers = [
-            (replica, link.bases.pack(shared.name, had))
-            for replica, had in state.peers.items()
-            if had and shared.peers_told.get(replica) != had and replica != link.peer
-        ]
-        shared.peers_told = dict(state.peers)
+        peers = self._table(link, shared, state, now)
+        alive = self._engine.signs_for(link.peer) if shared.name == SYSTEM else []
         is_comparable = state.is_counted and shared.theirs == state.delivered
         digest = state.digest.to_bytes(16, "big") if is_comparable else b""
         closed = link.bases.tell(self._engine.registry.base) if shared.name == SYSTEM else b""
         return Tell(
-            0, shared.number, numbering.table(), gained, digest, peers, wall, closed, answer, question
+            0, shared.number, numbering.table(), gained, digest, peers, wall, closed, answer, question, alive
         )
+
+    def _table(self, link: Link, shared: Shared, state: State, now: float) -> list[tuple[bytes, bytes]]:
+        """What others have gained since the peer was told, a message's share of it.
+
+        Only of what the peer has itself, since it takes over nothing else. So what it was told before it has taken over, and
+        the difference is enough.
+        """
+        assert shared.theirs is not None
+        entries = list(state.peers.items())
+        entries = entries[shared.table_at :] + entries[: shared.table_at]
+        out: list[tuple[bytes, bytes]] = []
+        size = looked = 0
+        for looked, (replica, had) in enumerate(entries):
+            if size >= limits.TABLE_BYTES or looked >= limits.TABLE_LOOKED:
+                break
+            before = shared.peers_told.get(replica)
+            if before is had or not had or replica == link.peer or not shared.theirs.covers(had):
+                continue
+            shared.peers_told[replica] = had
+            gained = had if before is None else had.minus(before)
+            if gained:
+                out.append((replica, link.bases.pack(shared.name, gained)))
+                size += len(out[-1][1])
+        else:
+            looked = len(entries)
+        shared.table_of = state.peers if looked == len(entries) else None
+        shared.table_at = (shared.table_at + looked) % len(entries) if entries else 0
+        shared.table_next = now + self._engine.table_every_s
+        return out
 
 
 def has_collected(link: Link, shared: Shared, state: State) -> bool:

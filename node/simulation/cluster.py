@@ -24,6 +24,7 @@ from types import TracebackType
 from typing import Self
 
 from ..limits import OP_WINDOW_S
+from ..replication.neighbours import is_mesh
 from ..replication.registry import SYSTEM
 from ..turns import Close, Connected, Disconnected, Effect, Instant, Received, Send
 from .network import CALM, Clock, Network, Weather, Wire
@@ -35,12 +36,17 @@ REDIAL_S = (0.05, 0.5)
 """Seconds between attempts to connect."""
 SETTLE_S = 600.0
 """Simulated seconds that `settle` waits at most."""
+SEEDS = 3
+"""Nodes that those of a large cluster are configured with."""
+LOOK_S = 0.5
+"""Seconds between a node's looks at whom to dial, in a large cluster."""
 WALL_AT_START = 1_700_000_000_000_000
 """Microseconds since 1970 at simulated second 0."""
 
 
 class Cluster:
-    """``count`` nodes named n0, n1, …, all connected, in directories that are gone afterwards."""
+    """``count`` nodes named n0, n1, …, in directories that are gone afterwards. All are connected, up to 16; of more, each
+    with its neighbours, as real ones are."""
 
     def __init__(
         self,
@@ -61,6 +67,7 @@ class Cluster:
         self.after_event: Callable[[SimulatedNode], None] = lambda _node: None
         """Called after every event at a node: where a test asserts what must always hold."""
         self._wires: dict[tuple[int, int], Wire] = {}  # (node, its link id) -> wire
+        self._looks: dict[int, tuple[float, frozenset[str]]] = {}  # node -> when it looked, and whom it dials
         self._next_link = 0
         self._wake_at: dict[int, float] = {}
         memory = Path("/dev/shm")
@@ -68,8 +75,9 @@ class Cluster:
         self._keyspaces = tuple(keyspaces)
         self.nodes: list[SimulatedNode] = []
         names = [f"n{index}" for index in range(count)]
+        seeds = names if is_mesh(count) else names[:SEEDS]
         for name in names:
-            self.add([other for other in names if other != name])
+            self.add([other for other in seeds if other != name])
 
     def __enter__(self) -> Self:
         return self
@@ -91,6 +99,7 @@ class Cluster:
         index = len(self.nodes)
         if peers is None:
             peers = [node.name for node in self.nodes]
+            peers = peers if is_mesh(index + 1) else peers[:SEEDS]
         node = SimulatedNode(
             f"n{index}",
             self._root / f"n{index}",
@@ -263,7 +272,10 @@ class Cluster:
         """Keep two nodes connected: one connection, dialed again whenever there is none."""
 
         def attempt() -> None:
-            if self._is_connected(i, j) or self.network.is_cut(i, j):
+            if not is_mesh(len(self.nodes)):
+                self._dial_neighbour(i, j)
+                again()
+            elif self._is_connected(i, j) or self.network.is_cut(i, j):
                 again()
             elif self.nodes[i].is_alive and self.nodes[j].is_alive:
                 self._connect(i, j)
@@ -275,6 +287,28 @@ class Cluster:
             self.clock.at(self.clock.now + self.network.rng.uniform(*REDIAL_S), attempt)
 
         self.clock.at(self.clock.now + 0.001, attempt)
+
+    def _dial_neighbour(self, i: int, j: int) -> None:
+        """One look at two nodes that need not be connected: whoever dialed and wants it no more ends it."""
+        if not self.nodes[i].is_alive or not self.nodes[j].is_alive:
+            return
+        wire = next((w for w in self._wires.values() if set(w.ends) == {i, j}), None)
+        if wire is not None:
+            if not self._wants(*wire.ends):
+                self._end(wire)
+        elif not self.network.is_cut(i, j):
+            if self._wants(i, j):
+                self._connect(i, j)
+            elif self._wants(j, i):
+                self._connect(j, i)
+
+    def _wants(self, i: int, j: int) -> bool:
+        """Whether one node dials another, as of its last look."""
+        node, (looked_at, found) = self.nodes[i], self._looks.get(i, (-LOOK_S, frozenset[str]()))
+        if self.clock.now - looked_at >= LOOK_S:
+            found = frozenset(node.core.addresses())
+            self._looks[i] = (self.clock.now, found)
+        return self.nodes[j].name in found
 
     def _is_connected(self, i: int, j: int) -> bool:
         return any(set(wire.ends) == {i, j} for wire in self._wires.values())

@@ -132,10 +132,10 @@ BAD: dict[str, tuple[Message | bytes, str]] = {
         "gained: ",
     ),
     "B4 no gain at all": (raw_batch([], gained=False), "gained: "),
-    "B3 a table of too many replicas": (tell([], many_replicas(10_001)), "replicas: "),
+    "B3 a table of too many replicas": (tell([], many_replicas(vector.REPLICAS_MAX + 1)), "replicas: "),
     "B3 a replica twice in the table": (tell([], THIRD * 2), "replicas: "),
     "B3 more replicas than a vector may have": (
-        tell(many_in(10_000), many_replicas(10_000)),
+        tell(many_in(vector.REPLICAS_MAX), many_replicas(vector.REPLICAS_MAX)),
         "gained: ",
     ),
     "B4 a seq of 0": (opening([PEER, [0, 1]]), "vector: "),
@@ -146,7 +146,7 @@ BAD: dict[str, tuple[Message | bytes, str]] = {
     "B4 replicas out of order": (opening([PEER, [1, 0], ME, [1, 0]]), "vector: "),
     "B4 a replica of seven bytes": (opening([PEER[:7], [1, 0]]), "vector: "),
     "B4 too many replicas": (
-        opening([part for n in range(1, 10_002) for part in (n.to_bytes(8, "big"), [1, 0])]),
+        opening([part for n in range(1, vector.REPLICAS_MAX + 2) for part in (n.to_bytes(8, "big"), [1, 0])]),
         "vector: ",
     ),
     "B4 too many intervals": (opening([PEER, [2, 0] * 64_001]), "vector: "),
