@@ -224,8 +224,8 @@ class Engine:
 
     @property
     def is_partial(self) -> bool:
-        """Whether there are so many members that they are not all linked with each other."""
-        return not is_mesh(len(self.registry.remaining))
+        """Whether so many members can be dialed that not everybody dials everybody."""
+        return not is_mesh(len(self.registry.dialable))
 
     @property
     def table_every_s(self) -> float:
@@ -252,17 +252,16 @@ class Engine:
         """The names of the members to be linked with; None: everybody that is known.
 
         So it is while the members are few, and while this node is not among those that it knows. Beyond, links that
-        only the other end wants, and more of them than are kept, are ended.
+        only the other end wants, and more of them than are kept, are ended; not those of members that nobody can dial.
         """
-        names = frozenset(m.name for m in self.registry.remaining)
-        if is_mesh(len(names)) or self.identity.name not in names:
-            return None
+        dialable, me = self.registry.dialable, self.identity.name
         of = {m.replica: m.name for m in self.registry.remaining}
+        if is_mesh(len(dialable)) or me not in of.values():
+            return None
         links = [link for link in self.links.values() if link.peer in of and not link.closing]
         linked = {of[link.peer] for link in links}
-        wall_s = self.wall(self.now) / 1e6
-        found = self.neighbours.wanted(self.identity.name, names, linked, self.now, wall_s)
-        surplus = [k for k in links if k.dialed is None and of[k.peer] not in found and not k.is_busy]
+        found = self.neighbours.wanted(me, dialable | {me}, linked, self.now, self.wall(self.now) / 1e6)
+        surplus = [k for k in links if k.dialed is None and of[k.peer] in dialable - found and not k.is_busy]
         for link in sorted(surplus, key=lambda link: link.opened_at)[: -limits.SURPLUS_MAX]:
             self.close(link, "this node has as many links as it keeps")
         self.signs.keep(self.registry.current)

@@ -80,6 +80,11 @@ class Registry:
         return {m.replica for m in self.remaining}
 
     @cached_property
+    def dialable(self) -> frozenset[str]:
+        """The names of members that count and can be dialed; the others have to dial them."""
+        return frozenset(m.name for m in self.remaining if m.address)
+
+    @cached_property
     def old(self) -> set[bytes]:
         """Replica ids that a member had and has replaced."""
         named = {i for m in self.members.values() if m.replica for i in m.ids}

@@ -1,0 +1,1 @@
+from node.replication.signs import *
