@@ -17,14 +17,16 @@ FAULTS_OF_THE_SCENE = {"gossip before commit", "reuse an identity"}
 """Bugs that are in the scene itself, from its beginning."""
 
 
-def notices(one: Caught) -> bool:
-    """Whether it fails with the bug."""
+def notices(one: Caught, *, is_planted: bool = True) -> bool:
+    """Whether it fails with the bug; or, for nothing, without it."""
     with pytest.MonkeyPatch.context() as patch:
-        return _fails(one, patch)
+        return _fails(one, patch, is_planted)
 
 
-def _fails(one: Caught, patch: pytest.MonkeyPatch) -> bool:
+def _fails(one: Caught, patch: pytest.MonkeyPatch, is_planted: bool) -> bool:
     def mutate() -> None:
+        if not is_planted:
+            return
         if isinstance(one.bug, Mutant):
             plant(one.bug, patch)
         else:

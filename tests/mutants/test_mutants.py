@@ -24,6 +24,7 @@ def test_there_are_as_many_as_there_should_be() -> None:
 @pytest.mark.parametrize("one", HERE, ids=lambda one: one.name)
 def test_it_is_noticed(one: Caught) -> None:
     assert notices(one), f"{one.witness} passes though {one.name}"
+    assert not notices(one, is_planted=False), f"{one.witness} fails anyway"
 
 
 @pytest.mark.parametrize("text", ["no such text", "return"], ids=["not there", "there more than once"])
