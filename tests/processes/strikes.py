@@ -12,6 +12,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -118,7 +119,9 @@ class Strikes:
         if self._disk is not None:
             self._ballast.unlink(missing_ok=True)
         for node in self._fleet.all:
-            if node.has_ended:  # of a disk that failed a write, say
+            # One whose store has failed ends by itself, and not at once.
+            so(partial(_is_settled, node), f"{node.name} neither ends nor writes")
+            if node.has_ended:
                 self._fleet.start(node.name)
 
     # Lasting.
@@ -301,6 +304,17 @@ def _lacks(node: Serve, token: str) -> str:
     except gossamer.GossamerError as error:
         return str(error)
     return ""
+
+
+def _is_settled(node: Serve) -> bool:
+    """It has ended, or takes writes."""
+    if node.has_ended:
+        return True
+    try:
+        node.client.counter("probe").add(1)
+    except gossamer.GossamerError:
+        return False
+    return True
 
 
 @contextmanager
