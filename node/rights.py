@@ -58,6 +58,9 @@ class Rights:
         self._over: set[int] = set()  # ids of the writes that wait no longer, once this turn is committed
         self._failed: dict[Where, int] = {}  # what spends wanted that failed at once in this turn
         self._asked_at: dict[Where, float] = {}
+        self._evened: dict[Where, None] = {}  # of those that were looked at, the latest
+        self._hosts: dict[str, set[bytes]] = {}  # keyspace -> who hosted it when they were
+        self._registry = engine.registry
         self._watched: dict[Where, None] = {}  # changed since the last look, or shared with one who is away
         self._even_at = 0.0
 
@@ -197,6 +200,7 @@ class Rights:
             one._replace(until=0.0) if one.where[0] == keyspace else one for one in self._waiting
         ]
         self._watched = {where: None for where in self._watched if where[0] != keyspace}
+        self._evened = {where: None for where in self._evened if where[0] != keyspace}
         self._failed = {where: n for where, n in self._failed.items() if where[0] != keyspace}
         self._asked_at = {where: at for where, at in self._asked_at.items() if where[0] != keyspace}
 
@@ -210,6 +214,7 @@ class Rights:
         """Give to those that run low, of some of the counters that were changed."""
         if self._engine.is_departing:
             return self._give_all(drafts, commit)
+        self._look_anew()
         if now < self._even_at or not self._watched:
             return
         self._even_at = now + limits.EVEN_EVERY_S
@@ -217,6 +222,22 @@ class Rights:
             del self._watched[where]
             if self._even(drafts(where[0]), where, commit):
                 self._watched[where] = None  # again, behind the others
+            else:
+                self._evened[where] = None
+                if len(self._evened) > limits.WATCHED_MAX:
+                    del self._evened[next(iter(self._evened))]
+
+    def _look_anew(self) -> None:
+        """Watch again what was evened out among other hosts than there are now: one that has come has nothing yet."""
+        if self._engine.registry is self._registry:
+            return
+        self._registry = self._engine.registry
+        hosts = {name: self._engine.wants.hosts(name) for name, _ in self._evened}
+        changed = {name for name in hosts if hosts[name] != self._hosts.get(name)}
+        self._hosts = hosts
+        for where in [where for where in self._evened if where[0] in changed]:
+            del self._evened[where]
+            self.watch(where[0], [where[1]])
 
     @property
     def is_watching(self) -> bool:

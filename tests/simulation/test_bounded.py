@@ -134,12 +134,29 @@ def test_what_was_spent_right_before_a_crash_is_spent() -> None:
         assert [node.bounded_counter(NAME).value() for node in (a, b)] == [0, 0]
 
 
-def test_a_joiner_fails_once_and_then_has_what_it_asked_for() -> None:
+def test_a_joiner_is_given_some_of_what_was_changed_since_the_others_started() -> None:
     with Cluster(2, seed=7) as cluster:
-        a, _ = cluster.nodes
+        a, b = cluster.nodes
+        cluster.settle()
+        a.bounded_counter(NAME).mint(12)
+        cluster.advance(20)
+        assert available(a, b) == [6, 6]
+        joiner = cluster.add()
+        cluster.advance(5)
+        assert sum(available(a, b, joiner)) == 12
+        joiner.bounded_counter(NAME).spend(2)
+
+
+def test_a_joiner_fails_once_and_then_has_what_it_asked_for() -> None:
+    """Where nobody looks at the counter any more, since it was not changed for long, or all were started anew."""
+    with Cluster(2, seed=7) as cluster:
+        a, b = cluster.nodes
         cluster.settle()
         a.bounded_counter(NAME).mint(10)
         cluster.advance(20)
+        for node in (a, b):
+            cluster.kill(node)
+            cluster.restart(node)
         joiner = cluster.add()
         cluster.advance(2)
         cluster.settle()
