@@ -21,6 +21,7 @@ from gossamer.crdt import cell as cells
 from ..errors import Damaged, ProtocolError
 from . import limits
 from .messages import Batch, Numbering, of_flat
+from .state import State
 from .view import Draft, View
 
 _RIVALS_MAX = 64
@@ -243,6 +244,7 @@ def apply(
     quarantined: list[bytes] = []
     state = draft.state
     before = state.delivered.copy()
+    passed, upto = _passed(state)
     groups = {dot: paths for dot, paths in content.groups.items() if dot not in before}
     if complete is not None and not is_repair:
         _clear_absent(draft, content, complete)
@@ -253,7 +255,7 @@ def apply(
         if cell_path in replaced:
             grouped = {*groups, *draft.groups(cell_path)}
         elif not is_repair:
-            incoming = cells.arriving(incoming, local, before.has)
+            incoming = cells.arriving(incoming, local, passed.has if cell_path <= upto else before.has)
             if complete is not None and complete.contains(cell_path):
                 local = cells.complete(local, incoming, complete.vector.has)
         merged = settled(draft, cells.join(local, incoming))
@@ -269,6 +271,20 @@ def apply(
             state.delivered.add(*dot)
     draft.touch()
     return quarantined
+
+
+def _passed(state: State) -> tuple[Vector, bytes]:
+    """What the cells up to a path include: those that an unfinished full exchange has passed include all of its vector.
+
+    It is not delivered yet, since the cells behind them lack it. But what the sender has stripped from a cell must not come
+    back by another peer, as the exchange does not come past that cell again.
+    """
+    boot = state.bootstrap
+    if boot is None or not boot.reached:
+        return state.delivered, b""
+    passed = state.delivered.copy()
+    passed.update(vector.decode(boot.vector))
+    return passed, boot.reached
 
 
 def shown(cell: Cell) -> Iterable[Dot]:

@@ -419,7 +419,8 @@ class Engine:
         state = view.state
         link.shared[name] = Shared(name, len(link.shared), state.delivered)
         boot = state.bootstrap
-        resume = (boot.sender, boot.reached) if boot and not state.is_whole and boot.reached else None
+        may_resume = boot is not None and not state.is_whole and not state.is_applying
+        resume = (boot.sender, boot.reached) if boot and may_resume and boot.reached else None
         return Open(
             0,
             name,

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from .engine import Engine
 
 _FULL = b"full"  # no link's number begins so
+_BEHIND_ALL = b"\xff"
+"""After every path."""
 
 
 class Unit(NamedTuple):
@@ -123,7 +125,8 @@ class Journal:
                 return  # until what is damaged is replaced
             for at in range(boot.applied, boot.applied + unit.parts):
                 draft.unstage(_part(boot, at))
-            boot = msgspec.structs.replace(boot, applied=boot.applied + unit.parts)
+            reached = boot.reached if unit.full is None else unit.full.upto or _BEHIND_ALL
+            boot = msgspec.structs.replace(boot, applied=boot.applied + unit.parts, reached=reached)
             draft.state.bootstrap = boot
             draft.spill()
             room -= unit.size

@@ -40,6 +40,7 @@ ROWS_BELOW_THE_HORIZON = 1 << 19
 HORIZON_OF_WHOLE_EVENTS = 1 << 20
 RECREATED_STAYS = 1 << 21
 GROUPS_UNNAMED = 1 << 22
+PASSED_CELLS_FORGET = 1 << 23
 
 
 class Message:
@@ -369,7 +370,8 @@ class Node:
         live, seen = message.live, message.seen
         groups = message.groups & ~self.delivered
         if not self.mutants & LATE_ENTRIES_LIVE:
-            live &= mine_seen | ~self.delivered  # it was superseded here, and that has been collected
+            # it was superseded here, and that has been collected
+            live &= mine_seen | ~(self.delivered | self._passed())
         if message.is_full and not self.mutants & FULL_KEEPS_THE_DEAD:
             within = 0
             for cell in range(message.after + 1, message.upto + 1):
@@ -383,6 +385,12 @@ class Node:
         self._index(seen & ~mine_seen, mine_seen, groups)
         self._deliver(message, seen, groups)
         self._settle(message.cells)
+
+    def _passed(self) -> int:
+        """What the cells that an unfinished full exchange has passed include: all of its vector."""
+        if self.mutants & PASSED_CELLS_FORGET:
+            return 0
+        return self.boot_vector & self._of_cells((1 << (self.boot_reached + 1)) - 1)
 
     def _index(self, new: int, before: int, groups: int) -> None:
         history, gone = self.history, self.horizon | self.debt
