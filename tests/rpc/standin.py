@@ -72,6 +72,7 @@ class StandIn:
         self.open_links: set[int] = set()
         self.dialed: list[str] = []
         self.hook: Callable[[Sequence[Input]], None] = lambda inputs: None
+        self.configured: Sequence[str] = ()
         self.to_dial: list[str] = []
         self.hosted: set[str] = {"default"}
         self.counts = Counts()
@@ -99,7 +100,7 @@ class StandIn:
         return out
 
     def addresses(self) -> list[str]:
-        return self.to_dial
+        return [*self.configured, *self.to_dial]
 
     def wants(self, address: str) -> bool:
         return True
@@ -255,7 +256,9 @@ def now() -> Instant:
 
 def make_node(core: StandIn, **settings: Any) -> Node:
     """A node on a stand-in, not started."""
-    return Node(make_config("unused", **{"timing": FAST, "seed": 7, **settings}), core)
+    config = make_config("unused", **{"timing": FAST, "seed": 7, **settings})
+    core.configured = config.peers
+    return Node(config, core)
 
 
 @contextmanager
