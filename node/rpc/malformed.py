@@ -64,24 +64,40 @@ def _or(read: Callable[[bytes], Any], otherwise: Callable[[], Any]) -> Callable[
 
 def _answered(serve: Callable[[Any, Context], Awaitable[Any]]) -> Callable[[Any, Context], Awaitable[Any]]:
     async def unary(request: Any, context: Context) -> Any:
-        if isinstance(request, Malformed):
-            await _refuse(context)
-        return await serve(request, context)
+        try:
+            if isinstance(request, Malformed):
+                await _refuse(context)
+            return await serve(request, context)
+        except grpc.aio.AbortError as error:
+            request = None
+            _let_go(error)
+            raise
 
     return unary
 
 
 def _streamed(serve: Callable[[Any, Context], Any]) -> Callable[[Any, Context], Any]:
     async def stream(request: Any, context: Context) -> Any:
-        if isinstance(request, Malformed):
-            await _refuse(context)
-        if hasattr(found := serve(request, context), "__aiter__"):
-            async for reply in found:
-                yield reply
-        else:  # it writes to the context by itself
-            await found
+        try:
+            if isinstance(request, Malformed):
+                await _refuse(context)
+            if hasattr(found := serve(request, context), "__aiter__"):
+                async for reply in found:
+                    yield reply
+            else:  # it writes to the context by itself
+                await found
+        except grpc.aio.AbortError as error:
+            request = found = None
+            _let_go(error)
+            raise
 
     return stream
+
+
+def _let_go(error: grpc.aio.AbortError) -> None:
+    """Forget where a refusal came from. gRPC keeps it in a cycle with its call, and so with the frames that it passed and the request
+    that they hold, until the garbage collector next looks at what is old: megabytes a call, for whoever sends what is refused."""
+    error.__traceback__ = error.__context__ = None
 
 
 async def _refuse(context: Context) -> None:
