@@ -301,10 +301,14 @@ def _clear_absent(draft: Draft, content: Content, complete: Complete) -> None:
 
 
 def settled(draft: Draft, cell: Cell) -> Cell:
-    """The cell, less its dead context if the whole of it is collected already: a late message brought it back."""
+    """The cell, less its dead context if the whole of it is collected already: a late message brought it back.
+
+    What is owed counts as collected only if all below it is delivered: nothing else would stop the entries that it superseded.
+    """
     state = draft.state
     for replica, seq in cell.context().items():
-        if seq > state.horizon.last(replica) and not state.debt.has(replica, seq):
+        is_paid = state.debt.has(replica, seq) and state.delivered.prefix(replica) >= seq
+        if seq > state.horizon.last(replica) and not is_paid:
             return cell
     return cell if is_kept(cell, draft.may_return) else stripped(cell)
 

@@ -239,12 +239,19 @@ class Draft(View):
         before = old.context()
         for replica, seq in new.context().items():
             last = before.get(replica, 0)
+            if new.dead and self.state.debt.has(replica, seq):
+                self._index_owed((replica, seq), cell_path)
             if seq <= last:
                 continue
             if last and last > self.state.horizon.prefix(replica):
                 self._rows[index.key(replica, last), row] = False
             if (replica, seq) not in grouped and not self.is_collected(replica, seq):
                 self._rows[index.key(replica, seq), row] = True
+
+    def _index_owed(self, dot: Dot, cell_path: bytes) -> None:
+        """A row by which dead context that is owed is found, once it may go."""
+        if not self.has_row(dot, cell_path, (index.GROUPED,)):
+            self._rows[index.key(*dot), index.SINGLE + cell_path] = True
 
     def _index_expiries(self, cell_path: bytes, old: Cell, new: Cell) -> None:
         before, after = expiry.carried_by(old), expiry.carried_by(new)

@@ -1,4 +1,4 @@
-"""Cells that an unfinished full exchange has passed: may another peer bring back what its sender has stripped from them?
+"""Cells of an unfinished full exchange: may another peer bring back what its sender has stripped from them?
 
 A member that was removed, and is back, may reach a joiner before the joiner has all cells. It has the removed value and not what
 superseded it, and the joiner has delivered neither: only the vector of the exchange says that the value is dead.
@@ -9,13 +9,27 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from gossamer.crdt import Vector, vector
+from gossamer.crdt import Cell, Dead, Vector, vector
 from gossamer.replication import limits
 from gossamer.replication.messages import Full
 from gossamer.turns import Tick
 
-from .bench import HONEST, HONEST_LINK, HOSTILE_LINK, ME, PEER, Bench, at, batch_of, bench, register, upto
+from .bench import (
+    HONEST,
+    HONEST_LINK,
+    HOSTILE_LINK,
+    ME,
+    PEER,
+    THIRD,
+    Bench,
+    at,
+    batch_of,
+    bench,
+    register,
+    upto,
+)
 
+BACK = bytes((8,)) * 8
 A, B = at("register:a"), at("register:b")
 BOTH = Vector({PEER: (1, 2), HONEST: (1, 1)})
 """PEER wrote over what HONEST had written in A, then B, and has collected it all."""
@@ -41,7 +55,10 @@ def check(found: Bench) -> None:
     assert found.replica.state("default").is_whole
     assert found.replica.state("default").delivered == Vector({ME: (1, 1), PEER: (1, 2), HONEST: (1, 1)})
     with found.store.snapshot() as views:
-        assert {p: views("default").cell(p) for p in CELLS} == CELLS
+        view = views("default")
+        assert {p: view.cell(p).live for p in CELLS} == {p: cell.live for p, cell in CELLS.items()}
+        for p in CELLS:  # by its row it is found when it may go
+            assert all(view.has_row((old.replica, old.seq), p) for old in view.cell(p).dead)
 
 
 def test_a_superseded_value_does_not_come_back_into_a_cell_that_a_full_exchange_has_passed() -> None:
@@ -82,3 +99,27 @@ def test_nor_into_one_that_a_journal_has_passed(monkeypatch: pytest.MonkeyPatch)
         while found.replica.state("default").is_applying:
             found.turn(Tick())
         check(found)
+
+
+def test_nor_into_one_ahead_whose_dead_context_says_more_than_is_delivered() -> None:
+    """THIRD wrote A twice, PEER over it. HONEST has all of it and is not done; BACK has the first write alone."""
+    back_link, all_ = 3, Vector({THIRD: (1, 2), PEER: (1, 1)})
+    superseded = Cell(register("new", 1).live, (Dead(THIRD, 2),))
+    with bench(opened=False) as found:
+        found.connect(HOSTILE_LINK, PEER, "sender")
+        found.connect(HONEST_LINK, HONEST, "slow")
+        found.connect(back_link, BACK, "back")
+        found.open(HOSTILE_LINK, all_)
+        found.open(HONEST_LINK, all_)
+        found.open(back_link, upto(1, THIRD))
+        found.say(HOSTILE_LINK, batch_of({}, full=Full(b"", A[:-2], vector.encode(all_))))
+        found.say(HONEST_LINK, batch_of({A: superseded}, sender=HONEST))
+        assert not found.replica.state("default").is_whole
+        late_one = batch_of({A: register("old", 1, THIRD)}, upto(1, THIRD), claim=True, sender=BACK)
+        found.say(back_link, late_one)
+        assert not found.closed
+        assert found.replica.state("default").is_whole
+        with found.store.snapshot() as views:
+            view = views("default")
+            assert view.cell(A) == superseded
+            assert view.has_row((THIRD, 2), A), "by this row it is found when it may go"

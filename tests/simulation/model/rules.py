@@ -41,6 +41,7 @@ HORIZON_OF_WHOLE_EVENTS = 1 << 20
 RECREATED_STAYS = 1 << 21
 GROUPS_UNNAMED = 1 << 22
 PASSED_CELLS_FORGET = 1 << 23
+DEBT_IS_COLLECTED = 1 << 24
 
 
 class Message:
@@ -423,14 +424,22 @@ class Node:
             self.delivered |= proven
 
     def _settle(self, cells: int) -> None:
-        """What a late message brought back, and is collected already, loses its dead context again."""
+        """What a late message brought back, and is collected already, loses its dead context again.
+
+        What is owed counts as collected only if all below it is delivered. The rest has rows, by which it is found later.
+        """
         if self.mutants & RECREATED_STAYS:
             return
-        gone = self.horizon | self.debt
+        is_strict = not self.mutants & DEBT_IS_COLLECTED
+        gone = self.horizon | (self.debt & self.history.prefix(self.delivered) if is_strict else self.debt)
         for cell in range(CELLS):
             mine = self.history.of_cell[cell]
-            if cells >> cell & 1 and not self.seen & mine & ~gone:
+            if not cells >> cell & 1:
+                continue
+            if not self.seen & mine & ~gone:
                 self.seen = self.seen & ~mine | self.closed(self.live & mine)
+            elif self.debt and self.seen & mine & ~self.closed(self.live & mine):
+                self.rows |= self.tops(self.seen & mine) & self.debt & ~self.horizon
 
     # Collecting
 
