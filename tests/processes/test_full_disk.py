@@ -13,7 +13,7 @@ from .process import Serve, options
 from .trio import difference
 from .waiting import so, until
 
-CONVERGED_S = 5.0
+CONVERGED_S = 15.0  # three times what is promised: a busy machine lets go late
 LARGE = "x" * 60_000
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import random
 import re
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,16 @@ def nodes(folder: Path, hub: str) -> Iterator[list[gossamer.Node]]:
         ]
 
 
+def steady_port() -> int:
+    """A free port that no connection is given as its own: one that dials it while nobody listens may get it, and keep it."""
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    for port in random.sample(range(10_000, lowest), 50):
+        with socket.socket() as it, suppress(OSError):
+            it.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
+
+
 def away(hub: Serve) -> str:
     status = hub.client.status()
     lacking = [f"n{n}" for n in range(NODES) if state_of(status, f"n{n}") != "linked"]
@@ -71,7 +83,7 @@ def write(node: gossamer.Node, at: int) -> None:
 def test_twenty_nodes_come_back_at_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with Serve("hub", tmp_path) as hub:
         hosted = [word for n in range(NODES) for word in ("--keyspace", f"k{n}")]
-        hub.start(*hosted)
+        hub.start(*hosted, listen=f"127.0.0.1:{steady_port()}")
         with nodes(tmp_path, hub.address) as spokes:
             until(lambda: away(hub), BACK_S)
             so(

@@ -43,7 +43,7 @@ def test_random_schedules(chunk: int) -> None:
 
 
 OTHER_KINDS = [kind for kind in KINDS if kind != "core"]
-SEEDS_OF_A_KIND = int(os.environ.get("GOSSAMER_SCHEDULES_OF_A_KIND", "20"))
+SEEDS_OF_A_KIND = int(os.environ.get("GOSSAMER_SCHEDULES_OF_A_KIND", "8"))
 ONCE_FAILED_OF_A_KIND: dict[tuple[str, int], str] = {
     ("large", 82): "a row of an event was passed over, since one before it had been sent in slices",
     ("large", 186): "a cell that changed between its slices was taken for sent",
