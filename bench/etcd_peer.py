@@ -88,7 +88,7 @@ def _and_then_wait(first: Iterator[bytes]) -> Iterator[bytes]:
     """The watch ends with its requests, so there is never an end."""
     yield from first
     while True:
-        time.sleep(3600)
+        time.sleep(3600)  # in a daemon thread of gRPC's, until the call is cancelled
 
 
 def _field(number: int, data: bytes) -> bytes:

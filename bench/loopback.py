@@ -44,7 +44,7 @@ def _await(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     while not _accepts(port):
         if process.poll() is not None or time.monotonic() > until:
             raise RuntimeError(f"{process.args!r} does not listen: {log.read_text()[-2000:]}")
-        time.sleep(LOOK_S)
+        time.sleep(LOOK_S)  # another process's port tells nobody that it is open
 
 
 def _accepts(port: int) -> bool:

@@ -61,7 +61,7 @@ def until(what: str, is_so: Callable[[], bool]) -> float:
     while not is_so():
         if time.monotonic() - began > WAIT_S:
             raise AssertionError(f"{what}: not within {WAIT_S:g} s")
-        time.sleep(LOOK_S)
+        time.sleep(LOOK_S)  # another process's status tells nobody that it has changed
     return round(time.monotonic() - began, 1)
 
 

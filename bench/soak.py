@@ -138,7 +138,7 @@ def _watch(nodes: dict[str, Running], is_over: Callable[[], bool], seconds: floa
         ended = [name for name, node in nodes.items() if node.has_ended]
         if ended:
             raise RuntimeError(f"the process of node {', '.join(ended)} has ended")
-        time.sleep(0.05)
+        time.sleep(0.05)  # samples come from other processes, when they come
 
 
 class Running:
@@ -197,7 +197,7 @@ def _converge(nodes: Sequence[Running]) -> str:
         held = [(one.get("events"), one.get("digest")) for one in last]
         if held[0][0] and all(one == held[0] for one in held):
             return ""
-        time.sleep(0.05)
+        time.sleep(0.05)  # samples come from other processes, when they come
     return "; ".join(str(node.samples[-1:] or "it said nothing") for node in nodes)
 
 

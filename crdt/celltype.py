@@ -43,7 +43,7 @@ class CellType:
 
     def value(self, cell: Cell) -> Any:
         """What a plain reader sees."""
-        raise NotImplementedError(self.kind)
+        raise NotImplementedError(self.kind)  # each type's own
 
     def at(self, cell: Cell, now: int) -> Cell:
         """The cell as a reader at ``now``, in microseconds since 1970, sees it: without what has expired."""
@@ -80,7 +80,7 @@ class CellType:
 
     def check(self, payload: bytes) -> None:
         """`MalformedError` for a payload that this type never writes; an empty one says *removed* or *off*."""
-        raise NotImplementedError(self.kind)
+        raise NotImplementedError(self.kind)  # each type's own
 
 
 def remove(cell: Cell, event: Event, _args: Args) -> Cell:
