@@ -5,24 +5,22 @@ registry of so many seals is the base on which vectors are told (`replication/ba
 that state, restart by restart, is shown by `tests/simulation/test_churn.py`, in which every restart is carried out. Measured
 are an Open, and the news of one event, between two members who know of the same closed ids, and to one who knows of
 none (a joiner).
-
-    python bench/churn.py [--restarts 0 100 1000 10000] [--json FILE]
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
 import time
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from gossamer.crdt import Vector, vector
 from gossamer.replication import messages
 from gossamer.replication.bases import Base, Told
+from identities import ids, news_bytes
+from measure import Curve, Figure, Sample
 
-RESTARTS = (0, 100, 1_000, 10_000)
+GROWTH_MAX = 1.05
+"""Of what members exchange, from the first restart to the last: a number may need a byte more."""
 MEMBERS = 3
 KEYSPACE = "default"
 
@@ -43,9 +41,46 @@ class Figures(NamedTuple):
     """To pack such an Open and take it apart again."""
 
 
-def ids(count: int) -> list[bytes]:
-    """Replica ids."""
-    return [(i * 0x9E3779B97F4A7C15 % 2**64).to_bytes(8, "big") for i in range(1, count + 1)]
+EXCHANGED: dict[str, Callable[[Figures], float]] = {
+    "Open between members": lambda one: one.open_bytes,
+    "news of one event": lambda one: one.tell_bytes,
+}
+ONCE: dict[str, Callable[[Figures], float]] = {"Open to a joiner": lambda one: one.joiner_open_bytes}
+
+
+def measure(restarts: Sequence[int]) -> Iterator[Figure | Curve]:
+    """After so many restarts, ascending, from one on."""
+    taken = [figures(count) for count in restarts]
+    first, last = taken[0], taken[-1]
+    for what, of in EXCHANGED.items():
+        yield Figure(
+            goal="",
+            what=f"{what} after {last.restarts:,} restarts",
+            ours=Sample([of(last)], "B"),
+            against=f"after {first.restarts:,}",
+            theirs=Sample([of(first)], "B"),
+            less_is_better=True,
+            wanted=GROWTH_MAX,
+        )
+    yield Curve(
+        name="churn",
+        what="bytes of messages after restarts, each under a new replica id",
+        x="restarts",
+        unit="B",
+        lines={what: [(one.restarts, of(one)) for one in taken] for what, of in (EXCHANGED | ONCE).items()},
+        formula="constant between members, who name the closed ids by one hash; to a joiner linear, 26 bytes each, once",
+    )
+    yield Curve(
+        name="churn-time",
+        what="work that closed ids make",
+        x="restarts",
+        unit="ms",
+        lines={
+            "a base, once for each id that is closed": [(one.restarts, one.base_ms) for one in taken],
+            "an Open, packed and taken apart": [(one.restarts, one.open_ms) for one in taken],
+        },
+        formula="linear in the closed ids: microseconds each",
+    )
 
 
 def opening(told: Told, delivered: Vector) -> messages.Open:
@@ -73,38 +108,9 @@ def figures(restarts: int) -> Figures:
     assert isinstance(got, messages.Open)
     assert theirs.unpack(KEYSPACE, got.delivered) == delivered, "else it is no way to tell it"
     open_ms = (time.perf_counter() - began) * 1e3
-    numbering = messages.Numbering(members[0], members[1])
-    gained = numbering.flat(Vector({members[0]: (1001, 1001)}))
     peers = [(members[2], ours.pack(KEYSPACE, delivered))]
-    tell = messages.Tell(0, 1, numbering.table(), gained, bytes(16), peers, 1_700_000_000_000_000)
+    gained = Vector({members[0]: (1001, 1001)})
+    tell = news_bytes(members[0], members[1], gained, bytes(16), peers, 1_700_000_000_000_000)
     joiner = len(messages.encode(opening(strange, delivered)))
     assert vector.decode(strange.pack(KEYSPACE, delivered)) == delivered
-    return Figures(
-        restarts, len(opened), len(messages.encode(tell)), joiner, round(base_ms, 2), round(open_ms, 2)
-    )
-
-
-def main(arguments: list[str]) -> int:
-    """The table; 1 if what members exchange has grown."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--restarts", type=int, nargs="+", default=list(RESTARTS))
-    parser.add_argument("--json", type=Path)
-    asked = parser.parse_args(arguments)
-    found = [figures(restarts) for restarts in asked.restarts]
-    print("restarts  Open, bytes  Tell, bytes  Open to a joiner  base, ms  Open, ms")
-    for f in found:
-        print(
-            f"{f.restarts:8,}{f.open_bytes:13,}{f.tell_bytes:13,}{f.joiner_open_bytes:18,}{f.base_ms:10}{f.open_ms:10}"
-        )
-    if asked.json:
-        asked.json.write_text(json.dumps([f._asdict() for f in found], indent=1) + "\n")
-    grown = [
-        f for f in found if f.open_bytes > found[0].open_bytes + 32 or f.tell_bytes > found[0].tell_bytes + 32
-    ]
-    return int(bool(grown))
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    return Figures(restarts, len(opened), tell, joiner, base_ms, open_ms)

@@ -20,7 +20,7 @@ import gossamer
 from catch_up import CHANGED, reconnects
 from gossamer.backend import make_op
 from gossamer.crdt import path
-from measure import ROUNDS, Curve, Figure, Sample, rate
+from measure import ROUNDS, Curve, Figure, Sample, heap_bytes, rate
 
 VALUE = "v" * 64
 GROUP = 1000
@@ -153,12 +153,6 @@ def _name(n: int) -> str:
 
 def _write(n: int) -> gossamer.backend.Op:
     return make_op(path.component("register", _name(n)), "set", (VALUE,))
-
-
-def heap_bytes() -> int:
-    """Resident memory of this process that is not of a file: without the pages of the store's map."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon:"))
 
 
 if __name__ == "__main__":

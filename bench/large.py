@@ -5,19 +5,13 @@ vectors its own vectors. What is simulated is the order of events alone: in a ro
 that one lacked when the round began. So two neighbours of one node may send it the same in one round, which real nodes
 mostly avoid, since they are never quite in step: the bytes are an upper bound. A round is a hop. It takes real nodes 0.1 to 0.2 s
 and the network's delay (`FORWARD_AFTER_LARGE_S`).
-
-    python bench/large.py [--nodes 8 64 512 1024] [--json FILE]
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
-import sys
 import tracemalloc
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -26,8 +20,13 @@ from gossamer.crdt import Vector, path, vector
 from gossamer.crdt.cell import Cell, Entry
 from gossamer.replication import batch, messages
 from gossamer.replication.neighbours import Neighbours, is_mesh
+from identities import ids, news_bytes
+from measure import Curve, Figure, Sample
 
-NODES = (8, 64, 512, 1024)
+GOAL_NODES = (8, 64, 512, 1024)
+ROUNDS_MAX = 2.0
+"""For each doubling of the nodes."""
+MB = 1e6
 WALL_S = 1_700_000_000.0
 PAYLOAD = msgspec.msgpack.encode((1_700_000_000_000_000, "gift wrap"))
 """Like a register's."""
@@ -43,8 +42,8 @@ class Figures(NamedTuple):
     """Until a write of one node is everywhere: the worst of several nodes that wrote."""
     rounds_all: int
     """Until a write of each node is everywhere, all made at once."""
-    rounds_wanted: float
-    """2 log2 n."""
+    doublings: float
+    """log2 n."""
     batches: int
     """Sent until one write was everywhere; n - 1 would do."""
     write_bytes: int
@@ -56,6 +55,75 @@ class Figures(NamedTuple):
     """Of the table of what all others have, at one node, when no two entries are one object."""
     table_told_bytes: int
     """What a link is told of it at first; then what was gained."""
+
+    @property
+    def rounds_worst(self) -> int:
+        """Of one write, and of one of each node."""
+        return max(self.rounds, self.rounds_all)
+
+
+def measure(nodes: Sequence[int]) -> Iterator[Figure | Curve]:
+    """Clusters of so many nodes, ascending."""
+    taken = [figures(count) for count in nodes]
+    for one in taken:
+        if one.nodes in GOAL_NODES or one is taken[-1]:
+            yield Figure(
+                goal="P15",
+                what=f"rounds until all of {one.nodes:,} nodes have what each of them wrote",
+                ours=Sample([one.rounds_worst], "rounds"),
+                against="log2 of the nodes",
+                theirs=Sample([one.doublings], "rounds"),
+                less_is_better=True,
+                wanted=ROUNDS_MAX,
+            )
+    yield from _curves(taken)
+
+
+def _curves(taken: list[Figures]) -> Iterator[Curve]:
+    def curve(name: str, what: str, unit: str, formula: str, **lines: Callable[[Figures], float]) -> Curve:
+        points = {line: [(float(one.nodes), of(one)) for one in taken] for line, of in lines.items()}
+        return Curve(name=name, what=what, x="nodes", unit=unit, lines=points, formula=formula)
+
+    yield curve(
+        "rounds",
+        "rounds until what each node wrote is everywhere",
+        "rounds",
+        "one while all are linked, to 16; beyond, about log n / log (links - 1), and one or two more",
+        rounds=lambda one: one.rounds_worst,
+        **{"2 log2 n": lambda one: ROUNDS_MAX * one.doublings},
+    )
+    yield curve(
+        "links",
+        "links of a node",
+        "links",
+        "n - 1 to 16 nodes; beyond, two on each of max(4, half of log2 n) rings",
+        most=lambda one: one.links_max,
+        mean=lambda one: one.links_mean,
+    )
+    yield curve(
+        "write-bytes",
+        "bytes sent by all nodes together until one write is everywhere, for each node",
+        "B",
+        "links × the news of it, and the batch at most links - 1 times: constant, as links are",
+        bytes=lambda one: one.write_bytes / one.nodes,
+    )
+    yield curve(
+        "vector",
+        "a vector that names every node, as a link opens with it, and in memory",
+        "B",
+        "linear: the replicas that write, some 15 bytes each on the wire",
+        **{"on the wire": lambda one: one.vector_bytes, "in memory": lambda one: one.vector_memory},
+    )
+    yield curve(
+        "peer-table",
+        "the table of what all others have, a keyspace, at one node, and what a new link is told of it",
+        "MB",
+        "n × a vector, so n²: the worst case, in which all nodes write and no two know the same",
+        **{
+            "in memory": lambda one: one.table_memory / MB,
+            "told to a new link": lambda one: one.table_told_bytes / MB,
+        },
+    )
 
 
 def links_of(count: int) -> list[list[int]]:
@@ -87,11 +155,6 @@ def spread(links: list[list[int]], has: list[int]) -> tuple[int, int]:
     return rounds, sent
 
 
-def ids(count: int) -> list[bytes]:
-    """Replica ids."""
-    return [(i * 0x9E3779B97F4A7C15 % 2**64).to_bytes(8, "big") for i in range(1, count + 1)]
-
-
 def batch_bytes(replicas: list[bytes]) -> int:
     """Of a batch that carries one change of a register to a third node."""
     cell = Cell(live=(Entry(replicas[0], 2, PAYLOAD),))
@@ -100,13 +163,6 @@ def batch_bytes(replicas: list[bytes]) -> int:
     cells, groups = batch.pack(batch.Content({at: cell}, {}), numbering)
     gained = numbering.flat(Vector({replicas[0]: (2, 2)}))
     return len(messages.encode(messages.Batch(0, 1, gained, True, cells, numbering.table(), groups)))
-
-
-def tell_bytes(replicas: list[bytes]) -> int:
-    """Of the news of one event."""
-    numbering = messages.Numbering(replicas[1], replicas[2])
-    gained = numbering.flat(Vector({replicas[0]: (2, 2)}))
-    return len(messages.encode(messages.Tell(0, 1, numbering.table(), gained)))
 
 
 def memory_of(make: Callable[[], object]) -> int:
@@ -131,41 +187,18 @@ def figures(count: int) -> Figures:
     full = Vector({replica: (1, 1000) for replica in replicas})
     encoded = vector.encode(full)
     pairs = sum(map(len, links))
+    tell = news_bytes(replicas[1], replicas[2], Vector({replicas[0]: (2, 2)}))
     return Figures(
         count,
         max(map(len, links)),
         round(pairs / count, 1),
         rounds,
         rounds_all,
-        round(2 * math.log2(count), 1),
+        math.log2(count),
         batches,
-        batches * batch_bytes(replicas) + pairs * tell_bytes(replicas),
+        batches * batch_bytes(replicas) + pairs * tell,
         len(encoded),
         memory_of(lambda: vector.decode(encoded)),
         memory_of(lambda: {replica: vector.decode(encoded) for replica in replicas}),
-        (count - 2) * (len(encoded) + 12),
+        max(count - 2, 0) * (len(encoded) + 12),
     )
-
-
-def main(arguments: list[str]) -> int:
-    """The table; 1 if it took more rounds than wanted."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--nodes", type=int, nargs="+", default=list(NODES))
-    parser.add_argument("--json", type=Path)
-    asked = parser.parse_args(arguments)
-    found = [figures(count) for count in asked.nodes]
-    print("  nodes  links  rounds  2 log2 n  batches  bytes a write  vector  its memory  table of peers")
-    for f in found:
-        print(
-            f"{f.nodes:7,}{f.links_max:7}{max(f.rounds, f.rounds_all):8}{f.rounds_wanted:10}{f.batches:9,}"
-            f"{f.write_bytes:15,}{f.vector_bytes:8,}{f.vector_memory:12,}{f.table_memory:16,}"
-        )
-    if asked.json:
-        asked.json.write_text(json.dumps([f._asdict() for f in found], indent=1) + "\n")
-    return int(any(max(f.rounds, f.rounds_all) > f.rounds_wanted for f in found))
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -124,6 +124,18 @@ def fsync_floor(directory: Path, count: int = 50) -> Sample:
     return Sample([statistics.median(taken[i::ROUNDS]) for i in range(ROUNDS)], "µs")
 
 
+def heap_bytes(process: int | None = None) -> int:
+    """Resident memory that is not of a file, so without the pages of a store's map: of a process, or of this one."""
+    lines = Path(f"/proc/{process or 'self'}/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon:"))
+
+
+def processor_s(process: int) -> float:
+    """Processor time that a process has used, over all its threads that still run."""
+    used = Path(f"/proc/{process}/task").glob("*/schedstat")
+    return sum(int(file.read_text().split()[0]) for file in used) / 1e9
+
+
 class Load:
     """What the rest of the machine did meanwhile; if that is much, the figures are worth little."""
 

@@ -22,8 +22,11 @@ from rich.console import Console
 import apply_change
 import bootstrap
 import catch_up
+import churn
 import etcd_peer
 import growth
+import large
+import many
 import mesh
 import message_bytes
 import nats_peer
@@ -73,6 +76,15 @@ class Size(NamedTuple):
     writers: Sequence[int]
     scale_seconds: float
     """Of writing each size of a value, and with each number of writers, a round."""
+    large: Sequence[int]
+    """Nodes of the clusters that are simulated."""
+    restarts: Sequence[int]
+    many: int
+    """Nodes that run on loopback, a process each."""
+    many_writes: int
+    """Of each of them."""
+    idle_s: float
+    """For which they are watched while nothing is written."""
 
 
 FULL = Size(
@@ -92,6 +104,11 @@ FULL = Size(
     values=(8, 64, 512, 4_096, 32_768, 262_144),
     writers=(1, 4, 16, 64, 256, 1_000),
     scale_seconds=1.0,
+    large=(2, 4, 8, 16, 32, 64, 128, 256, 512, 1024),
+    restarts=(1, 10, 100, 1_000, 10_000),
+    many=30,
+    many_writes=20,
+    idle_s=10.0,
 )
 SMOKE = Size(
     reads=1_000,
@@ -110,6 +127,11 @@ SMOKE = Size(
     values=(8, 262_144),
     writers=(1, 16),
     scale_seconds=0.02,
+    large=(8, 17),
+    restarts=(1, 100),
+    many=4,
+    many_writes=3,
+    idle_s=0.5,
 )
 
 
@@ -164,6 +186,14 @@ BENCHES: dict[str, Bench] = {
     "scales": Bench(
         "cost by the size of a value, and by the number of writers",
         lambda size, at: scales.measure(size.values, size.writers, size.scale_seconds, at),
+    ),
+    "large": Bench("clusters of many nodes, simulated", lambda size, at: large.measure(size.large)),
+    "churn": Bench(
+        "members that restart under new replica ids", lambda size, at: churn.measure(size.restarts)
+    ),
+    "many": Bench(
+        "many real nodes on loopback",
+        lambda size, at: many.measure(size.many, size.many_writes, size.idle_s, at),
     ),
 }
 

@@ -29,6 +29,7 @@ from rich.table import Table
 
 from loopback import free_port
 from measure import Load, number
+from soak_node import NOTES
 
 NODES = ("a", "b", "c")
 RATE = 100_000
@@ -57,7 +58,7 @@ class Bound(NamedTuple):
 
 BOUNDS = {
     "heap": Bound("memory, page cache aside", "MB", 1e6, 0.05, 4e6),
-    "file": Bound("the store's file", "MB", 1e6, 0.05, 4e6),
+    "file": Bound("the store's file", "MB", 1e6, 0.05, 0.4e6),
     "rows": Bound("rows of the index", "", 1.0, 0.25, 10_000),
 }
 
@@ -98,6 +99,8 @@ def main() -> int:
     written, took = sum(taken[-1]["written"] for taken in samples.values()), options.minutes
     reached = f"{written:,} updates, {written / took:,.0f} a minute of {options.rate:,.0f}"
     console.print(f"{reached}; {load}", highlight=False)
+    beaten = max(taken[-1]["beaten"] for taken in samples.values())
+    console.print(f"{beaten:,} values were beaten by concurrent ones, {NOTES:,} notes of them are kept")
     if differing:
         console.print(f"NOT CONVERGED: {differing}", highlight=False)
     grown = [verdict for verdict in verdicts if not verdict.is_met]

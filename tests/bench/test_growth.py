@@ -9,7 +9,7 @@ import large
 def test_a_write_reaches_all_within_two_log_n_rounds() -> None:
     for count in (8, 17, 64):
         found = large.figures(count)
-        assert max(found.rounds, found.rounds_all) <= found.rounds_wanted
+        assert found.rounds_worst <= large.ROUNDS_MAX * found.doublings
         assert found.batches >= count - 1, "fewer cannot have reached all"
         assert count <= 16 or found.links_max <= 8
 
