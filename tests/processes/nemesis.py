@@ -3,7 +3,7 @@
 ``python -m tests.processes.nemesis --faults 200 --seed 1 --nodes 4``. Each node is a ``serve`` process in a network
 namespace of its own. In rounds, lasting faults stand (partitions full, one-way, of halves; a slow line, a bad one; a frozen
 node; a full disk) while others strike (SIGKILL, also in the middle of a commit; EIO; restarts; clocks that jump); or one comes
-alone (a power cut, an old backup, a clone, a line that flaps). After each round all heals, the writers pause, and then
+alone (a power cut, an old backup, a clone, a line that flaps, a member that is removed and comes back, one that leaves). After each round all heals, the writers pause, and then
 
 - all nodes have the same digest within seconds;
 - every acknowledged write is there, once, and no sum of a transaction's two counters differs, at any time for any reader;
@@ -29,8 +29,9 @@ from random import Random
 from . import net, stock
 from .fleet import Fleet
 from .load import Load, Worker
+from .resting import resting
 from .stock import Trader
-from .strikes import Strike, Strikes, name_of, pause, resting
+from .strikes import Strike, Strikes, name_of, pause
 
 EQUAL_S = 5.0
 """From the heal, or from the end of the last write under way then, to equality."""
@@ -38,6 +39,8 @@ BEARABLE_S = 3.0
 """A lasting fault lasts up to so long, besides what strikes meanwhile."""
 ALONE = 0.3
 """Share of rounds with a fault that comes alone."""
+KILLS = ("kill", "kill_in_commit")
+"""Faults that are a SIGKILL, and nothing else."""
 PACE_S = 0.01
 """Between two writes of a writer: the machine has faults to make as well."""
 
@@ -53,6 +56,8 @@ class Report:
     skipped: dict[str, str] = field(default_factory=dict)
     acknowledged: int = 0
     unknown: int = 0
+    kills: int = 0
+    """Of the faults: SIGKILLs under load."""
     lost: int = 0
     """Always 0: a write that is lost ends the run."""
     reads: int = 0
@@ -71,7 +76,8 @@ class Report:
         faults = ", ".join(f"{count} {name}" for name, count in sorted(self.faults.items()))
         skipped = "".join(f"\nnot done here: {name}, as {why}" for name, why in sorted(self.skipped.items()))
         return (
-            f"seed {self.seed}, {self.nodes} nodes, {self.rounds} rounds, {sum(self.faults.values())} faults: {faults}\n"
+            f"seed {self.seed}, {self.nodes} nodes, {self.rounds} rounds, {sum(self.faults.values())} faults, {self.kills} of them "
+            f"SIGKILLs: {faults}\n"
             f"{self.acknowledged} writes acknowledged, {self.lost} lost; {self.unknown} with unknown outcome, each there "
             f"once or not at all\n{self.reads} readings of transactions, none of a half\n"
             f"{self.spent} spent of a stock, {self.left} left: none sold twice\n"
@@ -106,8 +112,9 @@ class Nemesis:
     def _storm(self) -> None:
         if self._rng.random() < 0.8:
             self._strike(self._rng.choice(self._strikes.lasting))
-        for _ in range(self._rng.randint(1, 3)):
-            pause(self._rng.uniform(0.0, BEARABLE_S / 3))
+        strikes = self._rng.randint(2, 6)
+        for _ in range(strikes):
+            pause(self._rng.uniform(0.0, BEARABLE_S / strikes))
             self._strike(self._rng.choice(self._strikes.instant))
 
     def _strike(self, strike: Strike) -> None:
@@ -115,6 +122,7 @@ class Nemesis:
         self.log.append(f"{time.monotonic():.2f} {name_of(strike)} {name}")
         strike(name)
         self.report.faults[name_of(strike)] += 1
+        self.report.kills += name_of(strike) in KILLS
 
     def _settle(self) -> None:
         healed = time.monotonic()

@@ -10,8 +10,8 @@ import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -26,8 +26,10 @@ from .disk import Boot, Disk
 from .fleet import Fleet
 from .inject import NO_STRACE, can_inject
 from .load import Worker
+from .membership import Membership
 from .process import Serve, options
-from .waiting import so, until
+from .resting import at_rest, catch_up
+from .waiting import so
 
 COMMIT_CALLS = "pwrite64,pwritev,fdatasync"
 """The system calls of LMDB's commits."""
@@ -49,6 +51,7 @@ class Strikes:
     def __init__(self, folder: Path, fleet: Fleet, rng: Random, stack: ExitStack) -> None:
         """Before the fleet is started: it gives its nodes clocks, and one a disk of its own."""
         self._folder, self._fleet, self._rng = folder, fleet, rng
+        self._membership = Membership(fleet, rng, lambda: self.workers)
         self.skipped: dict[str, str] = {}
         """What this machine cannot do, and why."""
         self.cloned = self.cloned_maybe = 0
@@ -105,7 +108,10 @@ class Strikes:
     @property
     def alone(self) -> list[Strike]:
         """Faults that want everything else whole."""
-        return self._possible(self.cut_power, self.cut_power, self.restore, self.clone, self.flap)
+        members = self._membership
+        return self._possible(
+            self.cut_power, self.cut_power, self.restore, self.clone, self.flap, members.exile, members.leave
+        )
 
     def _possible(self, *strikes: Strike) -> list[Strike]:
         return [strike for strike in strikes if name_of(strike) not in self.skipped]
@@ -247,15 +253,14 @@ class Strikes:
             self._backups[name] = self._folder / f"{name}.backup"
             backup(node.data, self._backups[name])
             return
-        with self._at_rest(node):
+        with at_rest(node, self.workers):
             before, token = node.identities[-1], node.client.token()
             node.kill()
             shutil.rmtree(node.data)
             restore(self._backups[name], node.data)
             self._fleet.start(name)
             assert node.identities[-1] != before, node.log
-            # Until it has caught up, a writer would not find what it wrote before: to remove that would be to remove nothing.
-            until(lambda: _lacks(node, token))
+            catch_up(node, token)
         if self._rng.random() < 0.5:
             shutil.rmtree(self._backups.pop(name))
 
@@ -264,7 +269,7 @@ class Strikes:
         original = self._fleet.nodes[name]
         self._numbers += 1
         copy = self._folder / f"clone{self._numbers}"
-        with self._at_rest(original):
+        with at_rest(original, self.workers):
             original.kill()
             subprocess.run(["cp", "-a", str(original.data), str(copy)], check=True)
             self._fleet.start(name)
@@ -282,29 +287,6 @@ class Strikes:
             assert clone.stop() == 0, clone.log
         shutil.rmtree(copy)
 
-    @contextmanager
-    def _at_rest(self, node: Serve) -> Iterator[None]:
-        """Nobody writes to a node, and all that it has acknowledged is on another one's disk too."""
-        with resting([worker for worker in self.workers if worker.node is node]):
-            until(lambda: _unsaid(node))
-            yield
-
-
-def _unsaid(node: Serve) -> str:
-    try:
-        node.client.wait_replicated(node.client.token(), peers=1)
-    except gossamer.GossamerError as error:
-        return str(error)
-    return ""
-
-
-def _lacks(node: Serve, token: str) -> str:
-    try:
-        node.client.wait_for(token)
-    except gossamer.GossamerError as error:
-        return str(error)
-    return ""
-
 
 def _is_settled(node: Serve) -> bool:
     """It has ended, or takes writes."""
@@ -315,18 +297,6 @@ def _is_settled(node: Serve) -> bool:
     except gossamer.GossamerError:
         return False
     return True
-
-
-@contextmanager
-def resting(workers: Sequence[Worker]) -> Iterator[None]:
-    """None of these is in the middle of a step, or begins one."""
-    for worker in workers:
-        worker.gate.hold()
-    try:
-        yield
-    finally:
-        for worker in workers:
-            worker.gate.release()
 
 
 def pause(seconds: float) -> None:
