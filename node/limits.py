@@ -162,7 +162,10 @@ STREAMS_MAX = 1024
 
 SETTLE_S_MAX = 60.0
 """Seconds that a caller waits for the writer, which answers in milliseconds: a disk that hangs, or an update's function that does
-not return, must not hold every thread for ever."""
+not return, must not hold every thread, or task, for ever."""
+OVERDUE_LOOK_S = 2.0
+"""Seconds between two looks whether the writer is stuck; an awaited call waits so much longer, twice at most. Few enough that what passes
+unseen, a queue full of turns that are each a little shorter than two looks, is within `SETTLE_S_MAX`."""
 END_S_MAX = 60.0
 """Seconds that closing waits for a thread, and a caller for the thread of the network, to do what takes a moment."""
 

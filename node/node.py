@@ -215,12 +215,15 @@ class Node(Keyspace):
             self._local.core.hub.close()
             if self._shell is not None:
                 self._shell.close()
-            self._local.writer.close()
+            has_ended = self._local.writer.close()
             for closer in self._closers:
                 closer()
             if self._notices is not None:
                 self._notices.close()
-            self._local.core.close()
+            if (
+                has_ended
+            ):  # or a commit that hangs would find its map gone: the directory stays locked with the process
+                self._local.core.close()
 
     def __enter__(self) -> Self:
         try:

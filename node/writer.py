@@ -12,24 +12,23 @@ import copy
 import logging
 import math
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any
 
 from . import fork
 from .changing import check_outside
-from .errors import Closed, GossamerError, LimitExceeded, StoreFailed
-from .limits import END_S_MAX, GROUP_MAX, QUEUED_MAX, WAITS_MAX
+from .errors import Closed, GossamerError, LimitExceeded, StoreFailed, WaitTimeout
+from .limits import END_S_MAX, GROUP_MAX, OVERDUE_LOOK_S, SETTLE_S_MAX, WAITS_MAX
+from .overdue import Call, Entry, UnderWay
 from .ticket import Future, Ticket, Waiter, settle
 from .turns import KEPT, Core, Effect, Input, Instant, Tick
 from .waiting import Until
 
 log = logging.getLogger("gossamer")
-
-Call = Callable[[], Any]
-"""Something else to be done on the writer thread, between two turns."""
-Entry = tuple[Input | Call, Waiter]
 
 TICK_S_MIN = 0.001
 """Between two ticks, whatever the core asks for: a mistake in ``wake_at`` must not become a busy loop."""
@@ -48,11 +47,13 @@ class Writer:
         """``dispatch`` is called on the writer thread with what the core wants sent; it must not block."""
         self._core, self._clock, self._dispatch = core, clock, dispatch
         self._queue: SimpleQueue[Entry | None] = SimpleQueue()  # None: look whether to stop
-        self._kept: dict[int, Waiter] = {}  # id of a write that the core keeps -> who waits for it
+        self._under_way = UnderWay()
+        self._kept: dict[int, Entry] = {}  # id of a write that the core keeps -> it, and who waits for it
         self._waiting_for_room: deque[Waiter] = deque()
         self._untils: dict[Until, Waiter] = {}
         self._lifecycle = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._over = threading.Event()
         self._refusal: Exception | None = None
         self._stopping = self._ended = False
         self.is_forked = False
@@ -65,20 +66,16 @@ class Writer:
     def submit(self, what: Input | Call) -> Ticket:
         """Queue an input, or a call; waits while the queue is full. `Closed` after `close`."""
         check_outside()
-        while self._queue.qsize() >= QUEUED_MAX:
-            room = Ticket()
-            self._wait_for_room(room)
-            room.result()
+        if self._queue.qsize() >= self._under_way.room:
+            self._find_room()
         ticket = Ticket()
         self._put((what, ticket))
         return ticket
 
     async def asubmit(self, what: Input | Call) -> Any:
-        """Queue an input, or a call, and await its result. Cancelled, it may be committed all the same."""
-        while self._queue.qsize() >= QUEUED_MAX:
-            room: Future = asyncio.get_running_loop().create_future()
-            self._wait_for_room(room)
-            await room
+        """Queue an input, or a call, and await its result. Cancelled, or too late (`WaitTimeout`), it may be committed all the same."""
+        if self._queue.qsize() >= self._under_way.room:
+            await self._afind_room()
         return await self.enqueue(what)
 
     def enqueue(self, what: Input | Call) -> Future:
@@ -107,6 +104,7 @@ class Writer:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="gossamer-writer", daemon=True)
                 self._thread.start()
+                threading.Thread(target=self._watch, name="gossamer-overdue", daemon=True).start()
 
     def check(self) -> None:
         """Raise what a submission would raise now."""
@@ -121,7 +119,7 @@ class Writer:
     @property
     def queued(self) -> int:
         """Inputs that wait for the next turn."""
-        return self._queue.qsize()
+        return self._queue.qsize() + self._under_way.aside
 
     @property
     def waiting(self) -> int:
@@ -133,8 +131,11 @@ class Writer:
         """Nothing will be committed any more."""
         return self._refusal is not None
 
-    def close(self) -> None:
-        """Finish what was accepted, refuse everything else, and end the thread. Again: does nothing."""
+    def close(self) -> bool:
+        """Finish what was accepted, refuse everything else, and end the thread. Again: does nothing.
+
+        False if the thread does not end: the core is in its hands, and must not be closed.
+        """
         with self._lifecycle:
             self._stopping = True
             if not isinstance(self._refusal, Closed):
@@ -145,6 +146,8 @@ class Writer:
             thread.join(END_S_MAX)
             if thread.is_alive():
                 log.error("the writer did not end within %g s: the disk may hang", END_S_MAX)
+                return False
+        return True
 
     def forked(self, parent: int) -> None:
         """In a forked child: there is no thread here, so that nothing may ever be queued."""
@@ -164,10 +167,40 @@ class Writer:
         if self._ended:  # it ended between the look and the put
             self._abandon()
 
+    def _find_room(self) -> None:
+        deadline = time.monotonic() + SETTLE_S_MAX
+        while self._queue.qsize() >= self._under_way.room:
+            room = Ticket()
+            self._wait_for_room(room)
+            try:
+                room.result(max(0.0, deadline - time.monotonic()))
+            except TimeoutError:
+                self._give_up_room(room)
+                raise _no_room() from None
+
+    async def _afind_room(self) -> None:
+        room: Future | None = None
+        try:
+            async with asyncio.timeout(SETTLE_S_MAX):
+                while self._queue.qsize() >= self._under_way.room:
+                    room = asyncio.get_running_loop().create_future()
+                    self._wait_for_room(room)
+                    await room
+        except TimeoutError:
+            if room is not None:
+                self._give_up_room(room)
+            raise _no_room() from None
+
+    def _give_up_room(self, waiter: Waiter) -> None:
+        with suppress(ValueError):  # it was found just now
+            self._waiting_for_room.remove(waiter)
+
     def _wait_for_room(self, waiter: Waiter) -> None:
         self.check()
         self._waiting_for_room.append(waiter)
-        if self._queue.qsize() < QUEUED_MAX or self._ended:  # the thread may have looked before the append
+        if (
+            self._queue.qsize() < self._under_way.room or self._ended
+        ):  # the thread may have looked before the append
             self._make_room()
 
     def _make_room(self) -> None:
@@ -180,6 +213,8 @@ class Writer:
 
     def _abandon(self) -> None:
         entries: list[Entry] = []
+        while aside := self._under_way.end():
+            entries += aside
         try:
             while True:
                 entry = self._queue.get_nowait()
@@ -188,10 +223,18 @@ class Writer:
         except Empty:
             settle((waiter, Closed("the node is closed")) for _, waiter in entries)
         kept, self._kept = self._kept, {}
-        settle((waiter, Closed("the node is closed")) for waiter in kept.values())
+        settle((waiter, Closed("the node is closed")) for _, waiter in kept.values())
         waiting = [self._untils.pop(until, None) for until in list(self._untils)]
         settle((waiter, Closed("the node is closed")) for waiter in waiting if waiter is not None)
         self._make_room()
+
+    def _watch(self) -> None:
+        """The thread that answers for a writer that does not."""
+        while not self._over.wait(OVERDUE_LOOK_S):
+            overdue = self._under_way.overdue(self._queue, list(self._kept.values()), time.monotonic())
+            if overdue:
+                log.error("the writer is stuck, the disk may hang: %d callers wait no longer", len(overdue))
+                settle(overdue)
 
     # On the writer thread.
 
@@ -200,6 +243,7 @@ class Writer:
         try:
             while True:
                 entries = self._take(wait=not (more or self._stopping))
+                self._under_way.begin(entries)
                 self._turn(entries)
                 if self._untils:
                     self._look()
@@ -208,11 +252,19 @@ class Writer:
                     return
         finally:
             self._ended = True
+            self._over.set()
             self._abandon()
 
     def _take(self, wait: bool) -> list[Entry]:
         """All that is queued, up to a group; waits for something if ``wait``, at most until the next tick."""
-        entries: list[Entry] = []
+        entries = self._under_way.end()
+        if not self._under_way.aside:  # which came before what is queued
+            self._take_queued(entries, wait and not entries)
+        if self._waiting_for_room:
+            self._make_room()
+        return entries
+
+    def _take_queued(self, entries: list[Entry], wait: bool) -> None:
         get_nowait = self._queue.get_nowait
         try:
             entry = self._queue.get(timeout=self._patience()) if wait else get_nowait()
@@ -223,9 +275,6 @@ class Writer:
                 entries.append(entry)
         except Empty:
             pass
-        if self._waiting_for_room:
-            self._make_room()
-        return entries
 
     def _patience(self) -> float:
         due = max(self._core.wake_at, self._tick_not_before)
@@ -249,7 +298,7 @@ class Writer:
         settled: list[tuple[Waiter, Any]] = []
         for what, waiter, outcome in outcomes:
             if outcome is KEPT:
-                self._kept[id(what)] = waiter
+                self._kept[id(what)] = what, waiter
             else:
                 settled.append((waiter, outcome))
         for write, outcome in self._core.take_settled():
@@ -257,7 +306,7 @@ class Writer:
                 id(write), None
             )  # None: of this very turn, which failed, so it has an outcome
             if kept is not None:
-                settled.append((kept, outcome))
+                settled.append((kept[1], outcome))
         settle(settled)
 
     def _outcomes(self, inputs: Sequence[Input], now: Instant) -> Sequence[Any]:
@@ -321,3 +370,7 @@ class Writer:
             log.exception("sending to peers failed")
             return False
         return bool(effects)
+
+
+def _no_room() -> WaitTimeout:
+    return WaitTimeout(f"no room in the writer's queue within {SETTLE_S_MAX:g} s; nothing was written")

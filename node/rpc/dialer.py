@@ -16,6 +16,7 @@ import grpc
 
 from gossamer.proto import replication_pb2_grpc
 
+from ..errors import GossamerError
 from ..limits import LinkTiming
 from ..tls import TLS
 from . import address, credentials
@@ -73,7 +74,10 @@ class Dialers:
 
     async def _attempt(self, to: str) -> str:
         """Dial once, and stay for as long as the link lives; why it ended."""
-        name = None if self._tls is None else await self._name_at(to)
+        try:
+            name = None if self._tls is None else await self._name_at(to)
+        except GossamerError as error:  # the node is closed, or its disk hangs
+            return f"this node cannot: {error}"
         vouched = None if self._tls is None else frozenset({name} if name else ())
         async with self._channel(to, name) as channel:
             call = replication_pb2_grpc.ReplicationStub(channel).Exchange()

@@ -21,7 +21,7 @@ from gossamer.proto import data_pb2_grpc, replication_pb2_grpc
 
 from ..access import Access
 from ..errors import GossamerError, ListenError
-from ..limits import SERVER_GRACE_S, LinkTiming
+from ..limits import END_S_MAX, SERVER_GRACE_S, LinkTiming
 from ..tls import TLS
 from ..turns import Effect
 from ..writer import Writer
@@ -81,8 +81,11 @@ class Shell:
         return self._loop.run(self._start(listen))
 
     def close(self) -> None:
-        """End all links and calls, and the thread."""
-        self._loop.run(self._close())
+        """End all links and calls, and the thread: in time, even if the writer does not answer them."""
+        try:
+            self._loop.run(self._close())
+        except TimeoutError:
+            log.error("links and calls did not end within %g s: the disk may hang", END_S_MAX)
         self._loop.close()
 
     async def _start(self, listen: str | None) -> str | None:

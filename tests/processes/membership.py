@@ -26,7 +26,8 @@ class Membership:
     def exile(self, name: str) -> None:
         """A node is cut off, or down, for so long that it is removed and the others clean up without it; then it is back.
 
-        What it wrote meanwhile counts, and what the others removed and cleaned up stays removed.
+        Whoever else is away, a clone that was there once, is removed too: it would hold up the cleaning.
+        What the node wrote meanwhile counts, and what the others removed and cleaned up stays removed.
         """
         node, others = self._fleet.nodes[name], self._fleet.others(name)
         self._fleet.net.cut(name)
@@ -35,7 +36,8 @@ class Membership:
             node.kill()
         self._fleet.away(name)
         rows = {other.name: _rows(other) for other in others}
-        others[0].client.admin(REMOVE, name=name)
+        for away in _away(others[0]):
+            others[0].client.admin(REMOVE, name=away)
         for other in others:
             so(partial(_says, other, name, "removed"), f"{other.name} counts {name} still")
             so(lambda other=other: _rows(other) < rows[other.name], f"{other.name} does not clean up")  # type: ignore[misc]
@@ -62,6 +64,10 @@ class Membership:
 def _rows(node: Serve) -> int:
     """Of its index of changes: what is not cleaned up."""
     return int(node.client.status()["keyspaces"]["default"]["rows"])
+
+
+def _away(node: Serve) -> list[str]:
+    return [member["name"] for member in node.client.status()["members"] if member["state"] == "away"]
 
 
 def _says(node: Serve, name: str, state: str) -> bool:
