@@ -104,7 +104,8 @@ class Writer:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="gossamer-writer", daemon=True)
                 self._thread.start()
-                threading.Thread(target=self._watch, name="gossamer-overdue", daemon=True).start()
+                self._watchdog = threading.Thread(target=self._watch, name="gossamer-overdue", daemon=True)
+                self._watchdog.start()
 
     def check(self) -> None:
         """Raise what a submission would raise now."""
@@ -147,6 +148,7 @@ class Writer:
             if thread.is_alive():
                 log.error("the writer did not end within %g s: the disk may hang", END_S_MAX)
                 return False
+            self._watchdog.join(END_S_MAX)
         return True
 
     def forked(self, parent: int) -> None:

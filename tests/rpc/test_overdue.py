@@ -15,8 +15,6 @@ from typing import Any
 import grpc
 import pytest
 
-from gossamer import overdue
-from gossamer import writer as writers
 from gossamer.backend import make_op
 from gossamer.crdt import path
 from gossamer.errors import WaitTimeout
@@ -53,9 +51,9 @@ class Hanging:
 
 @pytest.fixture
 def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hanging]:
-    for module in (overdue, writers):
-        monkeypatch.setattr(module, "SETTLE_S_MAX", LATE_S)
-    monkeypatch.setattr(writers, "OVERDUE_LOOK_S", LOOK_S)
+    for module in ("overdue", "writer"):
+        monkeypatch.setattr(f"gossamer.{module}.SETTLE_S_MAX", LATE_S)
+    monkeypatch.setattr("gossamer.writer.OVERDUE_LOOK_S", LOOK_S)
     hanging = Hanging()
     yield hanging
     hanging.goes_on.set()
