@@ -59,6 +59,8 @@ LEDGER_STEP = 500
 """Notes dropped for their age in one tick, so that no write waits long for it."""
 EXPLAIN_CELLS_MAX = 100
 """Cells of a map or set that one explanation holds; each is a kilobyte or so, made on the writer's thread."""
+CONFLICTS_AT_ONCE = 16
+"""Notes read at once: 8 MiB, if all their values are as large as they may be."""
 CONFLICTS_PAGE = 100
 """Notes in a page for those who are called with each, and the number listed unless told otherwise."""
 
@@ -159,6 +161,23 @@ LINKS_MAX = 512
 """Links that a node accepts; beyond, a dialer is refused."""
 STREAMS_MAX = 1024
 """Calls at a time on one connection to a node's server."""
+CALLS_MAX = 4096
+"""Calls and links at a time on all of them; beyond, a call is refused."""
+CONNECTIONS_MAX = 2048
+"""Connections at a time to a node's server, or half of the files that its process may have open, if that is less; beyond, a new one is
+closed. Each costs some tens of KB."""
+HANDSHAKE_S = 10.0
+"""Seconds that a new connection has to become one of HTTP/2, and of TLS where there is."""
+IDLE_S = 300.0
+"""Seconds after which a connection without a call is closed."""
+CLIENT_IDLE_S = 120.0
+"""Seconds after which a client closes such a connection itself, without a word; its next call opens one. Well below `IDLE_S`, since gRPC
+writes a line on the standard error of a client that is closed."""
+LARGE_BYTES = 64 * 1024
+"""Bytes from which an answer is large: of smaller ones, `CALLS_MAX` are bearable."""
+LARGE_BYTES_MAX = 64 * 1024 * 1024
+"""Bytes of large answers that clients have not taken yet; beyond, what would be one is refused. Bounds what
+clients that read nothing cost: up to three times as much, as cells, as a message, and as its bytes."""
 
 SETTLE_S_MAX = 60.0
 """Seconds that a caller waits for the writer, which answers in milliseconds: a disk that hangs, or an update's function that does

@@ -15,7 +15,7 @@ from gossamer.crdt import Cell, Dot, path, register_lww
 
 from ..backend import Backend
 from ..beaten import OPEN, Record, Written
-from ..limits import CONFLICTS_PAGE
+from ..limits import CONFLICTS_AT_ONCE, CONFLICTS_PAGE
 from .reading import Reading, reading
 from .resolvers import Resolver
 
@@ -119,7 +119,7 @@ def listed(
 ) -> list[tuple[int, Record]]:
     """Of a ledger, given a page at a time from the newest on, what was asked for."""
     found: list[tuple[int, Record]] = []
-    while len(found) < limit and (notes := page(before, CONFLICTS_PAGE)):
+    while len(found) < limit and (notes := page(before, CONFLICTS_AT_ONCE)):
         found += [note for note in notes if _is_listed(note[1], prefix, settled)]
         before = notes[-1][0]
     return found[:limit]

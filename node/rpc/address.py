@@ -6,8 +6,18 @@ Which settings differ from gRPC's own, and why? Each line says so.
 from __future__ import annotations
 
 import ipaddress
+import resource
 
-from ..limits import ENVELOPE_BYTES, MESSAGE_BYTES_MAX, REPLY_BYTES_MAX, STREAMS_MAX
+from ..limits import (
+    CLIENT_IDLE_S,
+    CONNECTIONS_MAX,
+    ENVELOPE_BYTES,
+    HANDSHAKE_S,
+    IDLE_S,
+    MESSAGE_BYTES_MAX,
+    REPLY_BYTES_MAX,
+    STREAMS_MAX,
+)
 
 Options = list[tuple[str, int]]
 
@@ -22,8 +32,10 @@ _KEEPALIVE: Options = [
     ("grpc.http2.ping_timeout_ms", 3_000),
 ]
 
-SERVER: Options = [
+_SERVER: Options = [
     *_KEEPALIVE,
+    ("grpc.server_handshake_timeout_ms", int(HANDSHAKE_S * 1000)),  # by default two minutes
+    ("grpc.max_connection_idle_ms", int(IDLE_S * 1000)),  # by default never
     ("grpc.so_reuseport", 0),  # by default a second process binds the same port, silently
     ("grpc.max_receive_message_length", RECEIVE_BYTES_MAX),  # counted after decompression
     ("grpc.max_send_message_length", REPLY_BYTES_MAX),
@@ -47,6 +59,7 @@ CLIENT: Options = [
     *_DIALED,
     ("grpc.max_receive_message_length", REPLY_BYTES_MAX),
     ("grpc.max_send_message_length", RECEIVE_BYTES_MAX),
+    ("grpc.client_idle_timeout_ms", int(CLIENT_IDLE_S * 1000)),
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 1_000),
     (
@@ -54,6 +67,13 @@ CLIENT: Options = [
         2_000,
     ),  # by default a node that was away stays unreachable for two minutes
 ]
+
+
+def server_options() -> Options:
+    """Those of a server in this process: it must not take the last files that the store needs."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    connections = CONNECTIONS_MAX if files == resource.RLIM_INFINITY else min(CONNECTIONS_MAX, files // 2)
+    return [*_SERVER, ("grpc.max_allowed_incoming_connections", connections)]
 
 
 def is_loopback(address: str) -> bool:

@@ -22,10 +22,11 @@ from ..documents import schema
 from ..errors import AnotherNode, LimitExceeded
 from ..feed import Feeds
 from ..handles.conflicts import Ledgers
-from ..limits import PAGE_BYTES, REPLY_BYTES_MAX
+from ..limits import CONFLICTS_AT_ONCE, PAGE_BYTES, REPLY_BYTES_MAX
 from ..op_id import check_op_id
 from ..turns import Attempt
 from . import faults, watching, wire
+from .untaken import Untaken
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -53,13 +54,14 @@ class DataService(data_pb2_grpc.DataServicer):
     """Each method checks all of its input first, and answers errors as `faults` says."""
 
     def __init__(self, node: Served) -> None:
-        self._node = node
+        self._node, self._untaken = node, Untaken()
 
     async def Read(self, request: pb.ReadRequest, context: Context) -> pb.ReadReply:
         async with faults.answering(context):
             paths = wire.checked_paths(request.paths)
             cells = [codec.encode(self._node.cell(request.keyspace, p)) for p in paths]
-            return pb.ReadReply(cells=_within_a_reply(cells), now=self._node.now())
+            self._untaken.add(_within_a_reply(cells), context)
+            return pb.ReadReply(cells=cells, now=self._node.now())
 
     async def Write(self, request: pb.WriteRequest, context: Context) -> pb.WriteReply:
         async with faults.answering(context):
@@ -124,14 +126,22 @@ class DataService(data_pb2_grpc.DataServicer):
     async def Explain(self, request: pb.ExplainRequest, context: Context) -> pb.ExplainReply:
         async with faults.answering(context):
             cell_path = wire.checked_path(request.path)
-            return wire.pack_explanation(await self._node.aexplanation(request.keyspace, cell_path))
+            reply = wire.pack_explanation(await self._node.aexplanation(request.keyspace, cell_path))
+            self._untaken.add(reply.ByteSize(), context)
+            return reply
 
     async def Conflicts(self, request: pb.ConflictsRequest, context: Context) -> AsyncIterator[pb.Conflict]:
         async with faults.answering(context):
-            before = request.before or None
-            notes = self._node.notes(request.keyspace, request.prefix, request.limit, before, request.settled)
-            for number, record in notes:
-                yield wire.pack_note(number, record)
+            before, left, size = request.before or None, request.limit, 0
+            while left > 0 and size < REPLY_BYTES_MAX:  # the client asks for the rest
+                most = min(left, CONFLICTS_AT_ONCE)
+                notes = self._node.notes(request.keyspace, request.prefix, most, before, request.settled)
+                for number, record in notes:
+                    note = wire.pack_note(number, record)
+                    size += note.ByteSize()
+                    yield note
+                left = left - len(notes) if len(notes) == most else 0
+                before = notes[-1][0] if notes else None
 
     async def Settle(self, request: pb.SettleRequest, context: Context) -> pb.WriteReply:
         async with faults.answering(context):
@@ -157,8 +167,9 @@ def _append(page: pb.ScanPage, cell_path: bytes, cell: Cell) -> int:
     return len(cell_path) + len(data)
 
 
-def _within_a_reply(cells: list[bytes]) -> list[bytes]:
+def _within_a_reply(cells: list[bytes]) -> int:
+    """Their bytes. `LimitExceeded` if they are too many."""
     size = sum(map(len, cells))
     if size > REPLY_BYTES_MAX - 16 * len(cells) - 1024:
         raise LimitExceeded(f"paths: their cells are {size} bytes, too many for one answer; ask for fewer")
-    return cells
+    return size

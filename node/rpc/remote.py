@@ -30,6 +30,7 @@ from ..documents import schema as schemas
 from ..errors import Closed, GossamerError, LimitExceeded, VersionMismatch
 from ..handles.conflicts import Verb
 from ..handles.resolvers import Resolvers
+from ..limits import REPLY_BYTES_MAX
 from ..tls import TLS
 from ..waiting import Wait
 from . import address, credentials, faults, wire
@@ -233,13 +234,26 @@ class RemoteBackend:
         self, keyspace: str, prefix: str, limit: int, before: int | None, settled: bool
     ) -> list[tuple[int, Record]]:
         self.check()
+        found: list[tuple[int, Record]] = []
+        is_cut = True
+        while is_cut and len(found) < limit:
+            before = found[-1][0] if found else before
+            notes, is_cut = self._some_notes(keyspace, prefix, limit - len(found), before, settled)
+            found += notes
+        return found
+
+    def _some_notes(
+        self, keyspace: str, prefix: str, limit: int, before: int | None, settled: bool
+    ) -> tuple[list[tuple[int, Record]], bool]:
+        """What one call answers, and whether it was cut for its size."""
         request = pb.ConflictsRequest(
             keyspace=keyspace, prefix=prefix, limit=limit, before=before or 0, settled=settled
         )
         try:
-            return [wire.unpack_note(one) for one in self._stub.Conflicts(request, timeout=self._timeout)]
+            notes = list(self._stub.Conflicts(request, timeout=self._timeout))
         except grpc.RpcError as error:
             raise faults.raised(error, is_write=False) from None
+        return list(map(wire.unpack_note, notes)), sum(note.ByteSize() for note in notes) >= REPLY_BYTES_MAX
 
     async def anotes(
         self, keyspace: str, prefix: str, limit: int, before: int | None, settled: bool

@@ -21,7 +21,7 @@ from gossamer.proto import data_pb2_grpc, replication_pb2_grpc
 
 from ..access import Access
 from ..errors import GossamerError, ListenError
-from ..limits import END_S_MAX, SERVER_GRACE_S, LinkTiming
+from ..limits import CALLS_MAX, END_S_MAX, SERVER_GRACE_S, LinkTiming
 from ..tls import TLS
 from ..turns import Effect
 from ..writer import Writer
@@ -95,7 +95,9 @@ class Shell:
 
     async def _listen(self, listen: str) -> str:
         guards = [Reader()] if self._access is None else [Guard(self._access), Reader()]
-        server = grpc.aio.server(interceptors=guards, options=address.SERVER)
+        server = grpc.aio.server(
+            interceptors=guards, options=address.server_options(), maximum_concurrent_rpcs=CALLS_MAX
+        )
         replication_pb2_grpc.add_ReplicationServicer_to_server(
             ReplicationService(self._links, self._tls is not None), server
         )

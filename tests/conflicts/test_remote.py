@@ -15,6 +15,7 @@ from click.testing import CliRunner
 import gossamer
 from gossamer import Conflict
 from gossamer.cli import main
+from gossamer.limits import CONFLICTS_AT_ONCE
 from gossamer.proto import data_pb2 as pb
 from gossamer.proto import data_pb2_grpc
 
@@ -138,3 +139,27 @@ def test_the_command_line(pair: tuple[gossamer.Node, gossamer.Node]) -> None:
     assert run("dismiss", "1", "--json")[0] == 0
     assert json.loads(run("conflicts", "--json")[1]) == []
     assert json.loads(run("conflicts", "--json", "--all")[1])[0]["state"] == "dismissed"
+
+
+def test_a_long_list_comes_in_several_answers_of_a_bounded_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for side in ("data", "remote"):
+        monkeypatch.setattr(f"gossamer.rpc.{side}.REPLY_BYTES_MAX", 1_000)
+    told = threading.Semaphore(0)
+    with gossamer.open(tmp_path / "a", name="a", listen="127.0.0.1:0") as a:
+        for n in range(50):
+            a.register(f"r{n}").set("a" * 100)
+        a.on_conflict(lambda conflict: told.release())
+        with gossamer.open(tmp_path / "b", name="b") as b:
+            for n in range(50):
+                b.register(f"r{n}").set("b" * 100)
+        with gossamer.open(tmp_path / "b", name="b", peers=[str(a.address)]):
+            assert all(told.acquire(timeout=DEADLINE_S) for _ in range(50))
+        assert a.address is not None
+        with gossamer.connect(a.address) as client:
+            assert client.conflicts(limit=2**31 - 1) == a.conflicts()
+            assert client.conflicts("register:r1", limit=7) == a.conflicts("register:r1", limit=7)
+        with grpc.insecure_channel(a.address) as channel:
+            request = pb.ConflictsRequest(keyspace="default", limit=2**31)
+            assert len(list(data_pb2_grpc.DataStub(channel).Conflicts(request))) == CONFLICTS_AT_ONCE

@@ -89,8 +89,11 @@ class Report:
 class Nemesis:
     """One run, of nodes that are up."""
 
-    def __init__(self, fleet: Fleet, strikes: Strikes, rng: Random, report: Report) -> None:
+    def __init__(
+        self, fleet: Fleet, strikes: Strikes, rng: Random, report: Report, equal_s: float = EQUAL_S
+    ) -> None:
         self._fleet, self._strikes, self._rng, self.report = fleet, strikes, rng, report
+        self._equal_s = equal_s
         self.load = Load(fleet.all, writers=1, seed=report.seed, pace_s=PACE_S)
         self.traders = [Trader(node, 7 * report.seed + at) for at, node in enumerate(fleet.all)]
         self.log: list[str] = []
@@ -128,7 +131,7 @@ class Nemesis:
         healed = time.monotonic()
         with resting(self.workers):
             still = time.monotonic()
-            self._fleet.equal(EQUAL_S)
+            self._fleet.equal(self._equal_s)
             self.report.equal_s.append(time.monotonic() - healed)
             self.log.append(f"{healed:.2f} healed, at rest {still - healed:.2f} s later")
             stock.check(self.traders, self._fleet.all)
@@ -138,7 +141,7 @@ class Nemesis:
     def check(self) -> None:
         """With all workers stopped: everything, on every node."""
         self._fleet.linked()
-        self._fleet.equal(EQUAL_S)  # what was written after the last round is on its way
+        self._fleet.equal(self._equal_s)  # what was written after the last round is on its way
         stock.check(self.traders, self._fleet.all)
         strikes, report = self._strikes, self.report
         for node in self._fleet.all:
@@ -151,15 +154,22 @@ class Nemesis:
         report.left = self._fleet.all[0].client.bounded_counter(stock.NAME).value()
 
 
-def run(folder: Path, faults: int, seed: int, nodes: int = 3, progress: bool = False) -> Report:
-    """Strike at least so often. `AssertionError` says what was broken, and what had happened."""
+def run(
+    folder: Path,
+    faults: int,
+    seed: int,
+    nodes: int = 3,
+    progress: bool = False,
+    equal_s: float = EQUAL_S,
+) -> Report:
+    """Strike at least so often; all are equal within ``equal_s`` of each heal. `AssertionError` says what was broken, and what had happened."""
     rng, report = Random(seed), Report(seed, nodes)
     with ExitStack() as stack:
         fleet = Fleet(folder, nodes)
         strikes = Strikes(folder, fleet, rng, stack)
         report.skipped = strikes.skipped
         stack.enter_context(fleet)
-        nemesis = Nemesis(fleet, strikes, rng, report)
+        nemesis = Nemesis(fleet, strikes, rng, report, equal_s)
         strikes.workers = nemesis.workers
         try:
             _run(nemesis, faults, progress)
@@ -195,12 +205,15 @@ def main() -> None:
     parser.add_argument("--faults", type=int, default=200, help="how many, at least")
     parser.add_argument("--seed", type=int, default=1, help="of their order, and of the writes")
     parser.add_argument("--nodes", type=int, default=4, choices=(3, 4, 5))
+    parser.add_argument(
+        "--equal-s", type=float, default=EQUAL_S, help="more where other work takes the processors"
+    )
     parser.add_argument("--report", type=Path, help="where to write the figures as JSON")
     given = parser.parse_args()
     if lack := net.lacking():
         sys.exit(f"{lack}; python -m tests.processes.wired needs nothing of the kind")
     with tempfile.TemporaryDirectory(prefix="gossamer-nemesis-") as folder:
-        report = run(Path(folder), given.faults, given.seed, given.nodes, sys.stderr.isatty())
+        report = run(Path(folder), given.faults, given.seed, given.nodes, sys.stderr.isatty(), given.equal_s)
     print(report)
     if given.report is not None:
         given.report.parent.mkdir(exist_ok=True)

@@ -7,12 +7,13 @@ grows with what the attacker sends.
 
 from __future__ import annotations
 
+import resource
 import socket
 import struct
 import threading
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +23,18 @@ import pytest
 
 from gossamer.backend import make_op
 from gossamer.crdt import path
-from gossamer.limits import LINKS_MAX, MESSAGE_BYTES_MAX
+from gossamer.limits import CONNECTIONS_MAX, LARGE_BYTES_MAX, LINKS_MAX, MESSAGE_BYTES_MAX
 from gossamer.proto import data_pb2 as pb
 from gossamer.proto.replication_pb2 import Frame
 from gossamer.replication import messages
 
+from . import deaf
 from .process import Serve
 from .waiting import DEADLINE_S, so
 
 GROWTH_BYTES_MAX = 128 * 1024**2
+COPIES_MAX = 3
+"""Of an answer that is not taken: its cells, the message of them, the bytes of that."""
 EXCHANGE = "/gossamer.v1.Replication/Exchange"
 MIB = 1024 * 1024
 
@@ -189,6 +193,86 @@ def test_f17_a_reader_that_does_not_read_gets_no_more_than_a_window(victim: Serv
         for call in calls:
             call.cancel()
         assert len(list(victim.client.keys("register:big"))) == 64
+
+
+def is_refused(to: grpc.Channel, request: bytes) -> bool:
+    """Whether a Read is, for what others have not read."""
+    try:
+        raw(to).unary_unary("/gossamer.v1.Data/Read")(request, timeout=DEADLINE_S)
+    except grpc.RpcError as error:
+        assert isinstance(error, grpc.Call)
+        return "wait to be read" in (error.details() or "")
+    return False
+
+
+def test_large_answers_that_nobody_reads_are_bounded(victim: Serve) -> None:
+    """Of 12.8 MB, asked for 60 times. Those beyond the bound are refused, whoever asks; small ones are given."""
+    paths = [path.of_text(f"register:big{n}") for n in range(64)]
+    request = pb.ReadRequest(keyspace="default", paths=paths).SerializeToString()
+    before = victim.heap_bytes()
+    with channel(victim, **{"grpc.max_receive_message_length": -1}) as to, ExitStack() as stack:
+        for _ in range(6):
+            on = deaf.connection(victim.address)
+            stack.callback(deaf.close, on)
+            for number in range(10):
+                deaf.ask(on, "/gossamer.v1.Data/Read", request, number)
+        so(lambda: is_refused(to, request), "as much as one likes is kept for those who do not read")
+        assert victim.client.counter("legitimate").value() == 7
+        assert victim.heap_bytes() - before < COPIES_MAX * LARGE_BYTES_MAX + GROWTH_BYTES_MAX
+    with channel(victim, **{"grpc.max_receive_message_length": -1}) as to:
+        so(lambda: not is_refused(to, request), "what nobody waits for any more still counts")
+
+
+@contextmanager
+def many_files(count: int) -> Iterator[None]:
+    """This process may have so many open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < count:
+        pytest.skip(f"only {hard} files may be open here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, count), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def is_open(connection: socket.socket) -> bool:
+    """The other side has not closed it."""
+    connection.setblocking(False)
+    try:
+        while connection.recv(4096):
+            pass
+    except BlockingIOError:
+        return True
+    except OSError:
+        pass
+    return False
+
+
+def test_of_thousands_of_connections_a_bounded_number_is_kept_and_idle_ones_are_closed(victim: Serve) -> None:
+    """Half of them of HTTP/2, half not even that, none with a call. Who was there before is served all the while."""
+    host, _, port = victim.address.rpartition(":")
+    preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04" + bytes(5)
+    with many_files(3 * CONNECTIONS_MAX), unharmed(victim) as look, ExitStack() as stack:
+        attackers = []
+        for n in range(2 * CONNECTIONS_MAX):
+            attackers.append(stack.enter_context(socket.create_connection((host, int(port)))))
+            if n % 2:
+                with suppress(OSError):  # it is closed already
+                    attackers[-1].sendall(preface)
+        so(lambda: sum(map(is_open, attackers)) <= CONNECTIONS_MAX, "all are kept")
+        look()
+        so(lambda: _answers(victim), "nobody new is served, once those that did not even begin are closed")
+
+
+def _answers(node: Serve) -> bool:
+    with channel(node) as to:
+        request = pb.ReadRequest(keyspace="default", paths=[path.of_text("counter:legitimate")])
+        try:
+            raw(to).unary_unary("/gossamer.v1.Data/Read")(request.SerializeToString(), timeout=2)
+        except grpc.RpcError:
+            return False
+    return True
 
 
 def test_connections_are_closed_again(victim: Serve) -> None:

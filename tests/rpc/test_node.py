@@ -7,10 +7,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]  # has no types
 
 import gossamer
 from gossamer import Closed
@@ -210,3 +213,22 @@ def links_made(node: gossamer.Node) -> int:
 def open_links(node: gossamer.Node) -> int:
     assert node._shell is not None
     return len(node._shell._links._links)
+
+
+async def test_calls_beyond_what_a_node_takes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gossamer.rpc.shell.CALLS_MAX", 3)
+    with make_node(StandIn(), listen="127.0.0.1:0") as node:
+        async with grpc.aio.insecure_channel(str(node.address)) as channel:
+            stub, request = health_pb2_grpc.HealthStub(channel), health_pb2.HealthCheckRequest()
+            calls = [stub.Watch(request) for _ in range(3)]
+            for call in calls:
+                await call.read()
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await stub.Check(request)
+            assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+            for call in calls:
+                call.cancel()
+            while calls:  # what ends them is on its way
+                with suppress(grpc.aio.AioRpcError):
+                    await stub.Check(request)
+                    calls.clear()
