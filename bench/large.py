@@ -81,7 +81,10 @@ def measure(nodes: Sequence[int]) -> Iterator[Figure | Curve]:
 
 def _curves(taken: list[Figures]) -> Iterator[Curve]:
     def curve(name: str, what: str, unit: str, formula: str, **lines: Callable[[Figures], float]) -> Curve:
-        points = {line: [(float(one.nodes), of(one)) for one in taken] for line, of in lines.items()}
+        points = {
+            line: [(float(one.nodes), of(one)) for one in taken if of(one)]  # two nodes tell of no third
+            for line, of in lines.items()
+        }
         return Curve(name=name, what=what, x="nodes", unit=unit, lines=points, formula=formula)
 
     yield curve(

@@ -170,7 +170,6 @@ def show(figures: Sequence[Figure], console: Console) -> None:
     for f in figures:
         wanted = "" if f.wanted is None else f"{'≤' if f.less_is_better else '≥'} {number(f.wanted)}"
         met = {None: "", True: "met", False: "not met"}[f.is_met]
-        table.add_row(
-            f.goal, f.what, str(f.ours), f.against, str(f.theirs or ""), number(f.ratio), wanted, met
-        )
+        ratio = number(f.ratio) if f.theirs else ""
+        table.add_row(f.goal, f.what, str(f.ours), f.against, str(f.theirs or ""), ratio, wanted, met)
     console.print(table)

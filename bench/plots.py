@@ -7,10 +7,13 @@ from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from measure import Curve
 
 INCHES = (7.0, 3.6)
+DECADES_RATIO = 100
+"""From the least to the greatest value, from which on the powers of ten say enough; with less it needs ticks between."""
 
 
 def draw(folder: Path, curves: Sequence[Curve]) -> dict[str, Path]:
@@ -33,6 +36,12 @@ def _figure(curve: Curve) -> Figure:
     axes.set_xscale("log")
     if all(y > 0 for points in curve.lines.values() for _, y in points):
         axes.set_yscale("log")
+    measured = sorted({x for points in curve.lines.values() for x, _ in points})
+    axes.set_xticks(measured, [f"{x:,.0f}" for x in measured])
+    axes.xaxis.set_minor_locator(NullLocator())
+    least, most = axes.get_ylim()
+    if least > 0 and most / least >= DECADES_RATIO:
+        axes.yaxis.set_minor_locator(NullLocator())  # they are half of the file's bytes
     axes.set_xlabel(curve.x)
     axes.set_ylabel(curve.unit)
     axes.grid(visible=True, which="major", alpha=0.3)
