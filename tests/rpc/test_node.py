@@ -232,3 +232,11 @@ async def test_calls_beyond_what_a_node_takes_are_refused(monkeypatch: pytest.Mo
                 with suppress(grpc.aio.AioRpcError):
                     await stub.Check(request)
                     calls.clear()
+
+
+@pytest.mark.parametrize(("host", "is_warned"), [("127.0.0.1", False), ("0.0.0.0", True)])
+def test_a_port_beyond_loopback_without_certificates_is_warned_of(
+    host: str, is_warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    with make_node(StandIn(), listen=f"{host}:0"):
+        assert ("nothing is encrypted or authenticated" in caplog.text) == is_warned
