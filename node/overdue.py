@@ -48,6 +48,8 @@ class UnderWay:
         with self._lock:
             self._is_busy = False
             self._group = []
+            if not self._aside:
+                return []
             taken = [self._aside.popleft() for _ in range(min(len(self._aside), GROUP_MAX - 1))]
             self.room = QUEUED_MAX - len(self._aside)
             return taken
