@@ -67,6 +67,8 @@ def of_shape(shaped: object, replica_of: Callable[[object], bytes]) -> Cell:
     """A cell from a peer's lists, checked in every part. `MalformedError` names the part."""
     if not isinstance(shaped, list) or len(shaped) not in (1, 2):
         raise MalformedError("cell: not a list of live and dead")
+    if len(shaped) == 1 and len(_list(shaped[0], "live")) == 1:
+        return Cell((_entry(shaped[0][0], replica_of),))  # most cells: there is no order to check
     live = tuple(_entry(item, replica_of) for item in _list(shaped[0], "live"))
     dead = tuple(_dead(item, replica_of) for item in (_list(shaped[1], "dead") if len(shaped) == 2 else ()))
     _ascending([e.replica for e in live], "live")
@@ -115,7 +117,9 @@ def _entry(item: object, replica_of: Callable[[object], bytes]) -> Entry:
     fields = _list(item, "an entry")
     if len(fields) not in (3, 4, 5):
         raise MalformedError("cell: an entry has not three to five fields")
-    generation = _seq(fields[3], 0) if len(fields) > 3 else 0
+    if len(fields) == 3:
+        return Entry(replica_of(fields[0]), _seq(fields[1]), _payload(fields[2]))
+    generation = _seq(fields[3], 0)
     if (len(fields) == 4 and not generation) or generation > _seq(fields[1]):
         raise MalformedError("cell: an entry's generation is out of range")
     others = tuple(_payload(other) for other in _list(fields[4], "rivals")) if len(fields) == 5 else ()

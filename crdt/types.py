@@ -17,7 +17,7 @@ from .errors import MalformedError
 from .flag_dw import FlagDW
 from .flag_ew import FlagEW
 from .map_presence import MapPresence
-from .path import SETS, decode, kind_of, register_kind
+from .path import SETS, decode, kind_of, plain_kind, register_kind
 from .register_lww import RegisterLWW
 from .register_mv import RegisterMV
 from .set_aw import SetAW
@@ -48,7 +48,7 @@ def register_type(cell_type: CellType, code: int) -> None:
     """Add a type of one's own. ``code``, 0x40 to 0x7e, is part of the format: every node must give it the same."""
     register_kind(cell_type.kind, code)
     TYPES[cell_type.kind] = cell_type
-    _type_of_cell.cache_clear()
+    _type_of_rare.cache_clear()
 
 
 def type_at(path: bytes) -> CellType | None:
@@ -69,8 +69,13 @@ def check_cell(path: bytes, cell: Cell) -> None:
             cell_type.check(dead.floor)
 
 
-@lru_cache(maxsize=4096)
 def _type_of_cell(path: bytes) -> CellType | None:
+    kind = plain_kind(path)
+    return _type_of_rare(path) if kind is None else TYPES[kind]
+
+
+@lru_cache(maxsize=4096)
+def _type_of_rare(path: bytes) -> CellType | None:
     if decode(path)[-1][0] in SETS:
         raise MalformedError("path: a set is no cell; its elements are")
     return type_at(path)

@@ -29,6 +29,8 @@ INTERVALS_MAX = 64_000
 
 def contains(intervals: Intervals, seq: int) -> bool:
     """Whether ``seq`` lies in one of the intervals. An odd insertion point is inside one."""
+    if not intervals or seq > intervals[-1]:
+        return False  # what arrives is mostly new
     at = bisect_right(intervals, seq)
     return at % 2 == 1 or (at > 0 and intervals[at - 1] == seq)
 
@@ -59,6 +61,8 @@ def union(a: Intervals, b: Intervals) -> Intervals:
     """The intervals of both."""
     if not a or a == b:
         return b
+    if len(b) == 2:  # one event, as most messages tell
+        return insert(a, b[0], b[1])
     for start, end in pairs(b):
         a = insert(a, start, end)
     return a

@@ -15,7 +15,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from gossamer.crdt import EMPTY, Cell, Dot, MalformedError, Vector, check_cell, codec, path, vector
+from gossamer.crdt import EMPTY, Cell, Dot, MalformedError, Vector, check_cell, codec, vector
 from gossamer.crdt import cell as cells
 
 from ..errors import Damaged, ProtocolError
@@ -70,18 +70,19 @@ class Gathering:
                 continue
             found = cell if cell is not None and at == cell_path else self._view.cell(at)
             self.content.cells[at] = found
-            self.content.size += size_of(at, found)
-            if self._is_too_large(at, found):
+            size = size_of(at, found)
+            self.content.size += size
+            if self._is_too_large(size):
                 raise TooLargeError
             waiting += self._closure(at)
         if not self.is_part:
             for dot in islice(self.content.groups, known, None):
                 self._check_event(dot)
 
-    def _is_too_large(self, cell_path: bytes, cell: Cell) -> bool:
+    def _is_too_large(self, last: int) -> bool:
         if self._size_max is None:
             return False
-        is_sliced = size_of(cell_path, cell) > limits.SLICE_BYTES
+        is_sliced = last > limits.SLICE_BYTES
         return is_sliced or (self.content.size > self._size_max and len(self.content.cells) > 1)
 
     def _closure(self, cell_path: bytes) -> Iterable[bytes]:
@@ -114,12 +115,12 @@ def _wrong(dot: Dot) -> Damaged:
 
 def size_of(cell_path: bytes, cell: Cell) -> int:
     """About how many bytes a cell is on the wire."""
-    return (
-        len(cell_path)
-        + 8
-        + 12 * len(cell.dead)
-        + sum(16 + len(e.payload) + sum(map(len, e.others)) for e in cell.live)
-    )
+    size = len(cell_path) + 8 + 12 * len(cell.dead)
+    for entry in cell.live:  # a loop, since a sum was a fifth of what sending a whole keyspace costs
+        size += 16 + len(entry.payload)
+        if entry.others:
+            size += sum(map(len, entry.others))
+    return size
 
 
 def slice_of(cell: Cell, after: bytes, size: int) -> tuple[Cell, bytes]:
@@ -168,7 +169,6 @@ def unpack(message: Batch, ids: list[bytes]) -> Content:
     content = Content()
     paths = message.cells[::2]
     for cell_path, raw in zip(paths, message.cells[1::2], strict=True):
-        path.decode(cell_path)
         try:
             cell = codec.of_shape(_SHAPES.decode(raw), replica_of)
         except (msgspec.DecodeError, msgspec.ValidationError) as error:

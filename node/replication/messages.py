@@ -295,6 +295,8 @@ class Numbering:
 
 def replica_ids(sender: bytes, receiver: bytes, table: bytes) -> list[bytes]:
     """The replica ids that a message's numbers stand for. `MalformedError` unless they are distinct."""
+    if not table and sender != receiver:
+        return [sender, receiver]
     size = vector.REPLICA_BYTES
     if len(table) % size or len(table) > size * vector.REPLICAS_MAX:
         raise MalformedError("replicas: not a table of ids")

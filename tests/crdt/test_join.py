@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from gossamer.crdt import EMPTY, TYPES, Cell, Dead, Entry, codec, join
+from gossamer.crdt import EMPTY, TYPES, Cell, Dead, Entry, cell, codec, join
 
 from .harness import Copy, World
 from .specs import SPECS
@@ -47,6 +47,21 @@ def test_laws_where_one_dot_has_two_payloads(kind: str, data: st.DataObject) -> 
     c = st.one_of(st.just(third[-1]), *map(st.sampled_from, (third, *others)))
     check_laws(original[-1], twin[-1], data.draw(c))
     check_laws(data.draw(st.sampled_from(original)), data.draw(st.sampled_from(twin)), data.draw(c))
+
+
+def test_the_short_way_of_a_join_gives_what_the_long_one_does() -> None:
+    entries = [
+        Entry(replica, seq, payload, generation)
+        for replica, seq, payload, generation in product(
+            (b"a" * 8, b"b" * 8), (1, 2, 3), (b"x", b"y"), (0, 1)
+        )
+    ]
+    dead = ((), (Dead(b"b" * 8, 2),), (Dead(b"a" * 8, 2), Dead(b"b" * 8, 3)))
+    cells = [cell.make((entry,), context) for entry, context in product(entries, dead)]
+    short = [join(a, b) for a, b in product(cells, cells)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cell, "_newer", lambda a, b: None)
+        assert [join(a, b) for a, b in product(cells, cells)] == short
 
 
 R = b"\x01" * 8

@@ -93,6 +93,22 @@ def test_everything_under_a_container_is_in_its_range(inner: path.Path, outer: l
     assert prefix <= path.encode((*outer, *inner)) < path.prefix_end(prefix)
 
 
+ANY_BYTES = st.lists(st.sampled_from([0, 1, 2, 0x0A, 0x10, 0x14, 0x17, 0x18, 0x34, 0x7F, 0x80]), max_size=9)
+
+
+@given(st.one_of(paths().map(path.encode), ANY_BYTES.map(bytes)))
+@example(b"\x10" + b"n" * (path.PATH_BYTES_MAX - 1) + b"\0")
+@example(b"\x01\n\0\x10\n\0")
+def test_a_plain_path_is_one_that_decodes_to_that_kind(data: bytes) -> None:
+    if (kind := path.plain_kind(data)) is not None:
+        assert path.decode(data)[-1][0] == kind == path.kind_of(data)
+
+
+@pytest.mark.parametrize("kind", sorted(path.CELLS))
+def test_a_cell_under_maps_of_ascii_names_is_plain(kind: str) -> None:
+    assert path.plain_kind(path.encode((("map", "m"), ("map", "\n"), (kind, "n\x7f")))) == kind
+
+
 @given(st.binary(max_size=4), st.binary(max_size=4))
 @example(b"a\xff", b"a\xff\xff")
 @example(b"", b"\xff\xff")
