@@ -103,8 +103,6 @@ class Replica:
         self._new_id, self._on_new_id = new_id, on_new_id
         self._hosting = Hosting(store, self.engine)
         self.wake_at = 0.0
-        for name in (SYSTEM, *keyspaces, *read_only):
-            self._host(name)
         self._scrub = Scrub(store, self.engine.healer)
         self._readers, self._room = Readers(store), Room(store)
         self._rights = Rights(self.engine, self._knows_members)
@@ -124,6 +122,8 @@ class Replica:
         """Replica id -> the member that has, or had, it."""
         self.on_beaten: Callable[[], None] | None = None
         self._told_beyond: set[tuple[str, bytes]] = set()
+        for name in (SYSTEM, *keyspaces, *read_only):
+            self._host(name)
         self._refresh()
 
     @property
@@ -134,7 +134,7 @@ class Replica:
     def host(self, keyspace: str) -> None:
         """Make a keyspace here, if it is not yet, and share it with peers that have it."""
         self._host(keyspace)
-        self.wake_at = 0.0
+        self._hasten()
 
     def _host(self, keyspace: str) -> None:
         known = self.store.keyspaces()
@@ -158,21 +158,21 @@ class Replica:
         """Drop a keyspace, as soon as other hosts have all of it; at once with ``force``. `OnlyCopy` if there is none."""
         if self._hosting.leave(keyspace, force=force):
             self._drop(keyspace)
-        self._upkeep.wake_at = self.wake_at = 0.0
+        self._hasten()
 
     def stay(self, keyspace: str) -> str:
         """Give up dropping a keyspace; why it could not go, empty if it has gone."""
-        self._upkeep.wake_at = self.wake_at = 0.0
+        self._hasten()
         return self._hosting.stay(keyspace)
 
     def depart(self) -> None:
         """Take no more writes, and leave the cluster as soon as others have everything. `OnlyCopy` if nobody could."""
         self._departure.begin()
-        self._upkeep.wake_at = self.wake_at = 0.0
+        self._hasten()
 
     def remain(self) -> str | None:
         """Give up leaving; why it could not go, None if it has left."""
-        self._upkeep.wake_at = self.wake_at = 0.0
+        self._hasten()
         return self._departure.give_up()
 
     def lacks_to_go(self) -> str | None:
@@ -209,6 +209,8 @@ class Replica:
 
         Raises `StoreError` if the transaction as a whole failed; then nothing of it stands.
         """
+        if not self._is_worth(inputs, now):
+            return [None] * len(inputs)
         self.engine.wall_ahead = now.wall - int(now.mono * 1e6)
         if self.engine.is_disowned:  # a new id could not be stored at the end of an earlier turn
             self._take_new_identity(self.engine.is_disowned)
@@ -245,6 +247,20 @@ class Replica:
         for alarm in self.engine.take_alarms():
             log.error("%s: %s", self.engine.identity.name, alarm)
         return results
+
+    def _is_worth(self, inputs: Sequence[Input], now: Instant) -> bool:
+        """Whether a turn is to be made at all, or there is only a tick for the sake of what is to be sent."""
+        return (
+            any(not isinstance(one, Tick) for one in inputs)
+            or self._is_upkeep_due(now)
+            or now.mono >= self._rights.wake_at()
+            or self.engine.is_departing
+            or self.engine.is_disowned is not None
+            or self.engine.receiver.has_late_shares
+        )
+
+    def _is_upkeep_due(self, now: Instant) -> bool:
+        return now.mono >= self._upkeep.wake_at or self._scrub.is_owed
 
     def take_settled(self) -> list[tuple[Write, Result]]:
         """The writes that were kept, and are no longer, with their outcome."""
@@ -298,7 +314,7 @@ class Replica:
                 self.engine.connect(one.link, one.dialed, now.mono, one.vouched)
             case Disconnected():
                 self.engine.disconnect(one.link)
-            case Tick():
+            case Tick() if self._is_upkeep_due(now):
                 self._upkeep.step(drafts, now)
         return None
 
@@ -357,16 +373,24 @@ class Replica:
             if may_be_mended and not self.engine.registry.is_damaged:
                 self.engine.close_all("the registry can be read again: who may be linked is looked at anew")
             self.names = self._names()
-            self._upkeep.wake_at = 0.0
-            self.wake_at = 0.0
+            self._hasten()
+        booting = {
+            name: state
+            for name in self.store.keyspaces()
+            if (state := self.store.state(name)).bootstrap is not None
+        }
         self._unready = {
             name
-            for name in self.store.keyspaces()
-            if (boot := self.store.state(name).bootstrap) is not None
-            and boot.is_first
-            and not self.store.state(name).is_whole
+            for name, state in booting.items()
+            if state.bootstrap is not None and state.bootstrap.is_first and not state.is_whole
         }
+        if any(state.is_applying for state in booting.values()):
+            self._hasten()  # the parts that are here are applied step by step
         self._wake_followers()
+
+    def _hasten(self) -> None:
+        """Have the next step of the upkeep at once."""
+        self._upkeep.wake_at = self.wake_at = 0.0
 
     def _tell_beyond(self) -> None:
         """Have an operator told, once, of events that nobody else will take."""
@@ -400,7 +424,7 @@ class Replica:
             self._on_new_id(replica, [*self.engine.old_ids, me.replica], reason)
         self.engine.become(me._replace(replica=replica, fingerprint=self._new_id()))
         self.engine.alarm(f"goes on as replica {replica.hex()}, no longer {me.replica.hex()}: {reason}")
-        self.wake_at = 0.0
+        self._hasten()
 
     # Sending
 

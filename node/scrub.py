@@ -48,6 +48,11 @@ class Scrub:
             self._unsettled[name] = audit.unindexed
             self._healer.suspects.discard(name)
 
+    @property
+    def is_owed(self) -> bool:
+        """Whether `settle` has something to do."""
+        return bool(self._unsettled)
+
     def wake_at(self) -> float:
         """When the next step is wanted; never for one that can wait until the node does something anyway."""
         if self._unsettled:

@@ -362,16 +362,17 @@ class Writer:
             return error
 
     def _send(self) -> bool:
-        """Pass on what the core wants sent; whether there may be more."""
+        """Pass on what the core wants sent; whether there is more."""
+        now = self._clock()
         try:
             with self.fork_lock:
-                effects = self._core.outbox(self._clock())
+                effects = self._core.outbox(now)
             if effects:
                 self._dispatch(effects)
         except Exception:
             log.exception("sending to peers failed")
             return False
-        return bool(effects)
+        return bool(effects) and self._core.wake_at <= now.mono
 
 
 def _no_room() -> WaitTimeout:

@@ -45,10 +45,13 @@ class Sender:
         shared.quiet_until = now + limits.IDLE_S
         found = list(self._due(link, shared, view, aged, now, is_held))
         yield from found
-        shared.quiet_state, shared.quiet_aged = view.state, aged
-        self._engine.wake(0.0 if found else shared.quiet_until)
-        if found:
+        is_over = shared.exchange is None or shared.exchange.is_over
+        if not found or (is_over and all(isinstance(message, Ack | Tell | Batch) for message in found)):
+            shared.quiet_state, shared.quiet_aged = view.state, aged  # that was all
+            self._engine.wake(shared.quiet_until)
+        else:
             shared.quiet_state = None
+            self._engine.wake(0.0)
 
     def _wake(self, shared: Shared, at: float) -> None:
         shared.quiet_until = min(shared.quiet_until, at)

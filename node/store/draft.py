@@ -41,6 +41,7 @@ class Draft(View):
         self._groups: dict[tuple[bytes, bytes], bool] = {}
         self._expiries: dict[tuple[bytes, bytes], bool] = {}
         self._peers: set[bytes] = set()
+        self._grown: set[bytes] = set()
         self.audited = 0
         """What this draft adds to the total of the audit."""
         self.spoils_audit = False
@@ -278,13 +279,21 @@ class Draft(View):
         self.has_changed = True
 
     def set_peer(self, replica: bytes, had: Vector | None) -> None:
-        """Remember, or forget, what a replica had delivered."""
+        """Remember, or forget, what a replica had delivered.
+
+        That one has more than we knew is stored with the next other change: messages that say no more need no commit. A
+        crash before that forgets what will be told again; whatever is collected because of it is such a change.
+        """
+        is_known = replica in self.state.peers
         if had is None:
             self.state.peers.pop(replica, None)
         else:
             self.state.peers[replica] = had
-        self._peers.add(replica)
-        self.has_changed = True
+        if is_known and had is not None:
+            self._grown.add(replica)
+        else:
+            self._peers.add(replica)
+            self.has_changed = True
 
     def rebase(self, base: Vector) -> None:
         """Store the vectors as what they have beyond ``base``, of which all is delivered."""
@@ -412,19 +421,24 @@ class Draft(View):
             state.bootstrap,
         )
         self.txn.put(STATE, record.closed(msgspec.msgpack.encode(packed)), db=self.tables.meta)
-        for replica in self._peers:
+        for replica in self._peers | self._grown | self.tables.unsaved_peers:
             had = state.peers.get(replica)
             if had is None:
                 self.txn.delete(PEER + replica, db=self.tables.meta)
             else:
                 packed_peer = record.closed(bases.pack(had, state.base))
                 self.txn.put(PEER + replica, packed_peer, db=self.tables.meta)
-        self._peers.clear()
         if self._feed is not None:
             self._feed.flush()
 
     def committed(self) -> None:
         """The transaction stands: what is kept in memory of the last commit is this."""
+        if not self.has_changed:
+            if self._grown:
+                self.tables.state = self.state
+                self.tables.unsaved_peers |= self._grown
+            return
+        self.tables.unsaved_peers.clear()
         self.tables.state, self.tables.tally = self.state, self.tally
         if self.spoils_audit:
             self.tables.audit = Audit()

@@ -316,12 +316,12 @@ class Store:
             except BaseException:
                 txn.abort()
                 raise
-            if not changed:
+            if changed:
+                with self.counts.commits:
+                    txn.commit()
+            else:
                 txn.abort()
-                return
-            with self.counts.commits:
-                txn.commit()
-        for d in changed:
+        for d in drafts.values():
             d.committed()
 
     def damaged(self, keyspace: str) -> list[bytes]:

@@ -43,6 +43,8 @@ class Tables:
         """Whether there may be a tally. True before the first commit that makes it so, hence no reader misses one; where
         no ``op_id`` is used, reads cost what they did without (2.5 us; else 0.5 more, and a counter's 1.5)."""
         self.state = read_state(txn, self.meta)
+        self.unsaved_peers: set[bytes] = set()
+        """Replicas of which the state knows more than the disk: it is stored with the next change of anything else."""
         self.has_leftovers = not self.state.is_applying and txn.stat(self.staged)["entries"] > 0
         """Parts of a batch are staged that no link will complete any more."""
         self.feed = feed.load_state(txn, self.meta)
