@@ -162,6 +162,8 @@ class Vector:
     def minus(self, other: Vector) -> Vector:
         """The events that are here and not in ``other``."""
         out = Vector()
+        if self._of == other._of:  # nearly always; a dictionary is compared without a loop of ours
+            return out
         for replica, intervals in self._of.items():
             theirs = other._of.get(replica)
             if theirs is None:
@@ -180,6 +182,8 @@ class Vector:
 
     def covers(self, other: Vector) -> bool:
         """Whether every event of ``other`` is here."""
+        if self._of == other._of:
+            return True
         for replica, intervals in other._of.items():
             mine = self._of.get(replica, ())
             if mine != intervals and minus(intervals, mine):

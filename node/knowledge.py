@@ -16,7 +16,7 @@ from .replication import limits, stability
 from .replication import token as tokens
 from .replication.engine import Engine
 from .replication.freshness import staleness
-from .replication.link import Shared
+from .replication.link import Link, Shared
 from .replication.registry import SYSTEM, Member
 from .replication.replicated import Holders
 from .replication.state import State
@@ -141,7 +141,7 @@ class Knowledge:
     def _holds(self, member: Member, keyspace: str, dot: Dot, state: State) -> bool:
         if dot in state.peers.get(member.replica, _NOTHING):
             return True
-        told = (shared.theirs for shared in self._shared(keyspace, member.replica))
+        told = (shared.theirs for _, shared in self._shared(keyspace, member.replica))
         return any(theirs is not None and dot in theirs for theirs in told)
 
     def stable(self, keyspace: str) -> Vector:
@@ -160,14 +160,14 @@ class Knowledge:
     def had_by(self, member: Member, keyspace: str, state: State) -> Vector:
         """What a member is known to have committed: what it told on a link, or a third one of it."""
         had = state.peers.get(member.replica, Vector()).copy()
-        for shared in self._shared(keyspace, member.replica):
+        for _, shared in self._shared(keyspace, member.replica):
             if shared.theirs is not None:
                 had.update(shared.theirs)
         return had
 
-    def _shared(self, keyspace: str, replica: bytes | None = None) -> list[Shared]:
+    def _shared(self, keyspace: str, replica: bytes | None = None) -> list[tuple[Link, Shared]]:
         links = [k for k in self._engine.links.values() if not k.closing and k.peer]
-        return [k.shared[keyspace] for k in links if keyspace in k.shared and replica in (None, k.peer)]
+        return [(k, k.shared[keyspace]) for k in links if keyspace in k.shared and replica in (None, k.peer)]
 
     # Staleness
 
@@ -195,9 +195,9 @@ class Knowledge:
 
     def _ask(self, keyspace: str, replicas: dict[bytes, float]) -> None:
         for replica in replicas:
-            for shared in self._shared(keyspace, replica):
+            for link, shared in self._shared(keyspace, replica):
                 if shared.asking.want():
-                    shared.quiet_state = None
+                    link.stir(shared)
 
     def _name(self, replica: bytes) -> str:
         member = self._engine.registry.member_of(replica)

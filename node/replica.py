@@ -384,7 +384,7 @@ class Replica:
             for name, state in booting.items()
             if state.bootstrap is not None and state.bootstrap.is_first and not state.is_whole
         }
-        if any(state.is_applying for state in booting.values()):
+        if any(state.is_applying and name not in self._upkeep.held_up for name, state in booting.items()):
             self._hasten()  # the parts that are here are applied step by step
         self._wake_followers()
 

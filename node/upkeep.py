@@ -54,6 +54,8 @@ class Upkeep:
         self._collecting: dict[str, bytes] = {}
         self._collected: dict[str, tuple[Awaited, Vector]] = {}  # whom the last pass waited for; its reach
         self._folding: dict[str, bytes] = {}
+        self.held_up: set[str] = set()
+        """Keyspaces of which the journal waits until damaged cells are replaced."""
         self.wake_at = 0.0
         """When the next step is due, by the clock that only goes forward."""
 
@@ -65,9 +67,8 @@ class Upkeep:
     def step(self, drafts: Callable[[str], Draft], now: Instant) -> None:
         """Registration, votes and answers; a step of collection, and one of sweeping."""
         states = {name: self._store.state(name) for name in self._store.keyspaces()}
-        applying = [name for name in states if states[name].is_applying]
-        for name in applying:
-            self._engine.journal.go_on(drafts(name), name)
+        applying = {name for name in states if states[name].is_applying}
+        self.held_up = {name for name in applying if not self._engine.journal.go_on(drafts(name), name)}
         for name in self._scrub.settle(drafts):
             self._collected.pop(name, None)  # rows of damaged cells were left alone: another pass
             self._collecting.pop(name, None)
@@ -87,7 +88,7 @@ class Upkeep:
             self._remove_expired(drafts(name), op, now)
         old_notes = [name for name in states if self._trim_notes(drafts, name)]
         is_busy = (
-            applying
+            applying - self.held_up
             or self._collecting
             or self._folding
             or is_trimming

@@ -11,6 +11,7 @@ called after the commit, says what to send. So what is sent or acknowledged is a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from operator import is_not
 from typing import NamedTuple
 
 import msgspec
@@ -25,7 +26,7 @@ from .freshness import Proof
 from .handshake import Handshake
 from .healing import Healer
 from .journal import Journal
-from .link import Link, Shared
+from .link import Link, Moment, Shared
 from .messages import (
     NUMBERS,
     VERSION,
@@ -112,8 +113,8 @@ class Engine:
         """Of the last outbox."""
         self.wall_ahead = 0
         """Microseconds by which this node's wall clock is ahead of the clock that ``now`` is."""
-        self._told_before: dict[str, tuple[float, Vector, Vector]] = {}
-        self._aged: dict[str, tuple[float, Vector, Vector]] = {}
+        self._told_before: dict[str, Aging] = {}
+        self._aged: dict[str, Aging] = {}
         self.duties = Duties(self)
         self.receiver = Receiver(self)
         self.wants = Wants(self)
@@ -121,6 +122,7 @@ class Engine:
         self.journal = Journal(self)
         self._handshake = Handshake(self)
         self._sender = Sender(self)
+        self._moment: Moment = ()
         self.wake_at = 0.0
 
     # Links
@@ -226,6 +228,11 @@ class Engine:
     def is_partial(self) -> bool:
         """Whether so many members can be dialed that not everybody dials everybody."""
         return not is_mesh(len(self.registry.dialable))
+
+    @property
+    def tell_after_s(self) -> float:
+        """Seconds that a gain waits to be told."""
+        return limits.TELL_AFTER_LARGE_S if self.is_partial else limits.TELL_AFTER_S
 
     @property
     def table_every_s(self) -> float:
@@ -348,17 +355,35 @@ class Engine:
     def outbox(self, views: Callable[[str], View], hosted: Iterable[str], now: float) -> list[Send | Close]:
         """What to send now, from the snapshot of the last commit. A bounded amount: call again until it is empty."""
         out: list[Send | Close] = []
-        self.wake_at, self.now = now + 1.0, now
+        self.now = now
         names = sorted(hosted, key=lambda name: (name != SYSTEM, name))
-        lagging = {name: self._age(name, views(name).state, now) for name in names}
+        wake_at = now + limits.IDLE_S
+        self.wake_at = wake_at
+        aged = {name: self._age(name, views(name).state, now) for name in names}
+        states = [views(name).state for name in names]
+        peers = (state.peers for state in states if self.is_partial)
+        moment = self._moment_of(*states, *aged.values(), *peers)
+        wake_at = self.wake_at
         for link in list(self.links.values()):
-            for message in self._messages(link, views, names, lagging, now):
-                out += self._frames(link, message)
+            if not link.is_quiet(moment, now):
+                self.wake_at = now + limits.IDLE_S
+                for message in self._messages(link, views, names, aged, now):
+                    out += self._frames(link, message)
+                is_open = link.hello is not None and self.wake_at > now
+                link.quiet_at, link.quiet_until = (moment if is_open else None), self.wake_at
+            wake_at = min(wake_at, link.quiet_until)
             if link.closing:
                 out.append(Close(link.id, link.closing))
                 del self.links[link.id]
                 self._remember(link)
+        self.wake_at = wake_at
         return out
+
+    def _moment_of(self, *parts: State | Vector | dict[bytes, Vector]) -> Moment:
+        """What the keyspaces are now: the same tuple as before, unless something is another."""
+        if len(parts) != len(self._moment) or any(map(is_not, parts, self._moment)):
+            self._moment = parts
+        return self._moment
 
     def _messages(
         self,
@@ -392,14 +417,24 @@ class Engine:
                 self.close(link, f"no hello within {limits.HELLO_TIMEOUT_S:g} s")
             return
         for name in names:
-            if name not in link.shared:
+            shared = link.shared.get(name)
+            if shared is None:
                 yield self._open(link, name, views(name))
-            if link.shared[name].theirs is not None:
-                is_held = name != SYSTEM and self._waits_for_registry(link, views(SYSTEM).state)
-                view = views(name)
-                yield from self._sender.messages(
-                    link, link.shared[name], view, aged[name], now, is_held=is_held
-                )
+                shared = link.shared[name]
+            if shared.theirs is None:
+                continue
+            view = views(name)
+            if shared.is_quiet(view.state, aged[name]) and now < (until := self._quiet_until(shared, view)):
+                self.wake(until)
+                continue
+            is_held = name != SYSTEM and self._waits_for_registry(link, views(SYSTEM).state)
+            yield from self._sender.messages(link, shared, view, aged[name], now, is_held=is_held)
+
+    def _quiet_until(self, shared: Shared, view: View) -> float:
+        """Until when there is nothing to say: what third nodes have is told now and then where others learn it from us."""
+        if self.is_partial and shared.table_of is not view.state.peers:
+            return min(shared.quiet_until, shared.table_next)
+        return shared.quiet_until
 
     def _waits_for_registry(self, link: Link, state: State) -> bool:
         """Whether the peer knows more of the members than we do: what it would refuse, and why, may be in there.
@@ -467,10 +502,9 @@ class Engine:
     def _age(self, name: str, state: State, now: float) -> Vector:
         """What was delivered here at least `FORWARD_AFTER_S` ago: only that is forwarded for others."""
         after_s = limits.FORWARD_AFTER_LARGE_S if self.is_partial else limits.FORWARD_AFTER_S
-        aged = _aging(self._aged, name, state.delivered, now, after_s)
+        since, _, aged = _aging(self._aged, name, state.delivered, now, after_s)
         _aging(self._told_before, name, state.delivered, now, limits.UNREACHABLE_AFTER_S)
-        since = self._aged[name][0]
-        if not aged.covers(state.delivered):
+        if aged is not state.delivered and not aged.covers(state.delivered):
             self.wake(since + after_s)
         return aged
 
@@ -481,12 +515,15 @@ class Engine:
         return sorted(r for r in away if not state.peers.get(r, Vector()).covers(before))
 
 
-def _aging(
-    kept: dict[str, tuple[float, Vector, Vector]], name: str, now_has: Vector, now: float, after_s: float
-) -> Vector:
-    """What was there at least ``after_s`` ago."""
-    since, young, aged = kept.get(name, (now, now_has, Vector()))
-    if now - since >= after_s:
-        since, young, aged = now, now_has, young
-    kept[name] = (since, young, aged)
-    return aged
+Aging = tuple[float, Vector, Vector]
+"""Since when; what was there then; what was there at least so long before that."""
+
+
+def _aging(kept: dict[str, Aging], name: str, now_has: Vector, now: float, after_s: float) -> Aging:
+    """The last of it was there at least ``after_s`` ago."""
+    found = kept.get(name)
+    if found is None:
+        found = kept[name] = (now, now_has, Vector())
+    elif now - found[0] >= after_s:
+        found = kept[name] = (now, now_has, found[1])
+    return found

@@ -125,7 +125,8 @@ class Healer:
         for link in self._engine.links.values():
             shared = link.shared.get(keyspace)
             if shared is not None:
-                shared.blocked_until, shared.quiet_state = 0.0, None
+                shared.blocked_until = 0.0
+                link.stir(shared)
 
 
 def has_all_of(view: View, cell_path: bytes, theirs: Vector | None) -> bool:

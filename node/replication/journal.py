@@ -114,15 +114,15 @@ class Journal:
         draft.touch()
         shared.staged, shared.is_repairing, shared.is_ack_owed = 0, False, True
 
-    def go_on(self, draft: Draft, keyspace: str) -> None:
-        """Apply some more of a journal: a bounded amount, so that others get their turns."""
+    def go_on(self, draft: Draft, keyspace: str) -> bool:
+        """Apply some more of a journal: a bounded amount, so that others get their turns; False if damage holds it up."""
         boot = draft.state.bootstrap
         assert boot is not None
         room = limits.APPLY_BYTES
         while boot.applied < boot.parts and room > 0:
             unit = next(units(self._raws(draft, boot), boot.sender, boot.receiver))
             if not self._apply(draft, keyspace, boot, unit):
-                return  # until what is damaged is replaced
+                return False  # until what is damaged is replaced
             for at in range(boot.applied, boot.applied + unit.parts):
                 draft.unstage(_part(boot, at))
             reached = boot.reached if unit.full is None else unit.full.upto or _BEHIND_ALL
@@ -133,6 +133,7 @@ class Journal:
         if boot.applied == boot.parts:
             self._end(draft, keyspace, boot)
         draft.touch()
+        return True
 
     def _raws(self, draft: Draft, boot: Bootstrap) -> Iterator[bytes]:
         for at in range(boot.applied, boot.parts):

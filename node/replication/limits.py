@@ -21,8 +21,11 @@ WINDOW_BYTES = 1024 * 1024
 """Bytes sent and not acknowledged, a keyspace and link. Bounds what a slow peer makes us hold; larger fills a long pipe."""
 WINDOW_BATCHES = 32
 """Batches sent and not acknowledged; far below the wrap of message numbers."""
-TELL_AFTER_S = 0.05
-"""Seconds that a gain in our vector waits to be told: several gains cost one message. Adds to lag as others see it."""
+TELL_AFTER_S = 0.1
+"""Seconds that a gain in our vector waits to be told: several gains cost one message. Adds to lag as others see it. What
+somebody waits for is acknowledged at once."""
+TELL_AFTER_LARGE_S = 0.05
+"""The same where not all are linked: each hop on the way waits for it."""
 FORWARD_AFTER_S = 0.25
 """Seconds that others' events must have been lacking at a peer before we forward them. Several `TELL_AFTER_S`, so that a
 full mesh sends nothing twice; larger routes around a broken link more slowly."""
@@ -86,7 +89,7 @@ GUESTS_MAX = 4
 GUEST_S = 30.0
 """Seconds that a link lives for the sake of one question to a member that is no neighbour."""
 FORWARD_AFTER_LARGE_S = 0.1
-"""`FORWARD_AFTER_S` where not all are linked: two `TELL_AFTER_S`, as each hop on the way waits for it."""
+"""`FORWARD_AFTER_S` where not all are linked: two `TELL_AFTER_LARGE_S`, as each hop on the way waits for it."""
 TABLE_EVERY_S = 0.5
 """Seconds between two tellings of what others have, for each `TABLE_MEMBERS` members, where not all are linked; who waits
 for copies on all of them waits for this once a hop."""

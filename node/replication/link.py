@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -14,6 +15,11 @@ from .state import State
 
 Early = tuple[Vector, Vector, bytes, bool, bytes, Event | None]
 """A peer's Open: vector, horizon, digest, whole, resume, its newest event of ours."""
+
+
+Moment = tuple[State | Vector | dict[bytes, Vector], ...]
+"""The state of each keyspace, what is old enough of it to be forwarded, and where it is told, what others have. Each is told
+from a later one by its identity."""
 
 
 @dataclass
@@ -85,6 +91,10 @@ class Shared:
     is_ack_owed: bool = False
     """Its last part is acknowledged once all are applied."""
     """Parts of a batch that are kept until the last one comes."""
+    full_at: float = -math.inf
+    """When the peer's last batch of a full exchange came."""
+    is_second: bool = False
+    """A full exchange of the peer's came while another's was under way: it is dropped, and begins anew on another link."""
     is_deaf: bool = False
     """A batch was dropped, since a cell in it is damaged here: no later one of the exchange may be taken."""
     is_deaf_to_parts: bool = False
@@ -124,6 +134,10 @@ class Shared:
     table_at: int = 0
     table_next: float = 0.0
 
+    def is_quiet(self, state: State, aged: Vector) -> bool:
+        """Whether nothing has happened since there was nothing to say."""
+        return self.quiet_state is state and self.quiet_aged is aged and not self.acks_due
+
     def __str__(self) -> str:
         flow = "idle" if self.exchange is None else ("full" if self.exchange.is_full else "sending")
         return (
@@ -160,11 +174,22 @@ class Link:
     wall_ahead: int | None = None
     """Microseconds by which the peer's wall clock is ahead of the clock that ``now`` is here; None before its word."""
     closing: str | None = None
+    quiet_at: Moment | None = None
+    """What all keyspaces here were when there was nothing to say on this link in any of them."""
+    quiet_until: float = 0.0
 
     @property
     def peer(self) -> bytes:
         """The peer's replica id, empty before its hello."""
         return self.hello.replica if self.hello else b""
+
+    def stir(self, shared: Shared) -> None:
+        """Something has come, or been decided, that there may be something to say about in a keyspace."""
+        shared.quiet_state = self.quiet_at = None
+
+    def is_quiet(self, moment: Moment, now: float) -> bool:
+        """Whether nothing has happened since there was nothing to say in any keyspace."""
+        return self.quiet_at is moment and now < self.quiet_until and not self.pending and not self.closing
 
     @property
     def is_busy(self) -> bool:

@@ -79,7 +79,7 @@ class Receiver:
         early: Early,
     ) -> None:
         """Both ends host the keyspace from here on."""
-        shared.quiet_state = None
+        link.stir(shared)
         shared.theirs, shared.their_horizon, shared.their_digest, shared.their_whole, shared.resume, event = (
             early
         )
@@ -131,7 +131,7 @@ class Receiver:
         if shared is None or shared.theirs is None:
             raise ProtocolError("a keyspace that is not shared on this link")
         self._engine.heard[link.peer] = now
-        shared.quiet_state = None
+        link.stir(shared)
         draft = drafts(shared.name)
         if isinstance(message, Ask):
             shared.is_asked = True
@@ -154,7 +154,9 @@ class Receiver:
         _grow(shared.theirs, gained)
         self._prove(draft.state, link, shared.theirs)
         if isinstance(message, Batch):
-            self._on_batch(draft, link, shared, message, content, batch.claim_of(message, ids, gained))
+            claim = batch.claim_of(message, ids, gained)
+            if not self._waits(draft.state, link, shared, message, now):
+                self._on_batch(draft, link, shared, message, content, claim)
         elif isinstance(message, Ack):
             self._on_ack(link, shared, message, now)
             self._news.on_answer(link, shared, message.answer)
@@ -164,6 +166,30 @@ class Receiver:
             self._news.on_answer(link, shared, message.answer)
             shared.asking.on_question(message.question)
         self._note_peer(draft, link, shared)
+
+    def _waits(self, state: State, link: Link, shared: Shared, message: Batch, now: float) -> bool:
+        """Whether a batch is dropped, as it is of a full exchange that came while another one was under way.
+
+        To a node that joins all members send everything, at once. If the later one took the place of the earlier, none would
+        come to its end. It begins anew once the other is over.
+        """
+        if message.full is not None:
+            shared.full_at = now
+            shared.is_second = shared.is_second or self.is_taken(state, link.peer, shared.name, now)
+        return shared.is_second and not message.asked
+
+    def is_taken(self, state: State, peer: bytes, keyspace: str, now: float) -> bool:
+        """Whether another node than ``peer`` is sending us all there is, and does not tarry."""
+        if state.bootstrap is None or state.bootstrap.sender == peer:
+            return False
+        if state.is_applying:
+            return True
+        links = self._engine.links.values()
+        from_first = (k for k in links if k.peer == state.bootstrap.sender and not k.closing)
+        return any(
+            keyspace in k.shared and now - k.shared[keyspace].full_at < limits.ACK_TIMEOUT_S
+            for k in from_first
+        )
 
     def _on_batch(
         self,

@@ -38,10 +38,6 @@ class Sender:
 
         ``is_held``: acknowledgements and news only, since the registry comes first.
         """
-        is_same = shared.quiet_state is view.state and shared.quiet_aged is aged and not shared.acks_due
-        if is_same and now < shared.quiet_until:
-            self._engine.wake(shared.quiet_until)
-            return
         shared.quiet_until = now + limits.IDLE_S
         found = list(self._due(link, shared, view, aged, now, is_held))
         yield from found
@@ -60,6 +56,9 @@ class Sender:
         self, link: Link, shared: Shared, view: View, aged: Vector, now: float, is_held: bool
     ) -> Iterator[Message]:
         is_whole = view.state.is_whole
+        if shared.is_second and not self._engine.receiver.is_taken(view.state, link.peer, shared.name, now):
+            self._engine.close(link, "another full exchange is over: this one begins anew")
+            return
         is_owed = not is_whole and (now >= shared.digest_at or shared.asking.is_owed_now)
         if shared.acks_due or is_owed:
             shared.digest_at = now + limits.DIGEST_EVERY_S
@@ -71,7 +70,7 @@ class Sender:
         if not is_held:
             yield from self._answer(link, shared, view)
         if is_held or now < shared.blocked_until:
-            self._wake(shared, now + limits.TELL_AFTER_S if is_held else shared.blocked_until)
+            self._wake(shared, now + self._engine.tell_after_s if is_held else shared.blocked_until)
         else:
             yield from self._exchange(link, shared, view, aged, now)
         yield from self._tell(link, shared, view, now)
@@ -132,6 +131,8 @@ class Sender:
     def _begin(self, link: Link, shared: Shared, view: View, aged: Vector) -> Exchange | None:
         theirs, state = shared.theirs, view.state
         assert theirs is not None
+        if theirs == state.delivered and not shared.is_asked:
+            return None  # as it mostly is
         me = self._engine.identity.replica
         if shared.is_asked or not has_collected(link, shared, state):
             is_mutual = shared.their_whole and not state.delivered.covers(shared.their_horizon)
@@ -377,7 +378,8 @@ class Sender:
         if shared.asking.is_wanted or shared.asking.is_owed_now:
             yield self._news(link, shared, view, now)
         elif state.delivered != shared.told:
-            shared.tell_at = now + limits.TELL_AFTER_S if shared.tell_at is None else shared.tell_at
+            if shared.tell_at is None:
+                shared.tell_at = now + self._engine.tell_after_s
             if now < shared.tell_at:
                 self._wake(shared, shared.tell_at)
                 return

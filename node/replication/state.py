@@ -28,7 +28,7 @@ class Bootstrap(msgspec.Struct, frozen=True, array_like=True):
 
 
 class State:
-    """What a keyspace is beside its cells, as of one commit. Not changed once committed."""
+    """What a keyspace is beside its cells, as of one commit. Not changed once committed, except that ``peers`` may be replaced."""
 
     __slots__ = ("base", "bootstrap", "debt", "delivered", "digest", "horizon", "is_counted", "peers")
 

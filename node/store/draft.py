@@ -434,8 +434,8 @@ class Draft(View):
     def committed(self) -> None:
         """The transaction stands: what is kept in memory of the last commit is this."""
         if not self.has_changed:
-            if self._grown:
-                self.tables.state = self.state
+            if self._grown:  # the state stays the same one, as nothing of it changes that is to be sent
+                self.tables.state.peers = self.state.peers
                 self.tables.unsaved_peers |= self._grown
             return
         self.tables.unsaved_peers.clear()

@@ -22,6 +22,7 @@ from . import environment, feed, feedpage, ledger, operations
 from .audit import Audit
 from .draft import Draft
 from .feed import FeedState, Place, Subscribed
+from .snapshot import Snapshot
 from .tables import Tables
 from .view import View
 
@@ -290,8 +291,16 @@ class Store:
     @contextmanager
     def snapshot(self) -> Iterator[Callable[[str], View]]:
         """Views of the keyspaces as of the last commit, all of one LMDB snapshot. For the writer's thread."""
+        made: dict[str, View] = {}
         with self.reading() as txn:
-            yield lambda name: View(self._tables[name], txn, self._tables[name].state)
+
+            def view(name: str) -> View:
+                found = made.get(name)
+                if found is None:
+                    found = made[name] = Snapshot(self._tables[name], txn, self._tables[name].state)
+                return found
+
+            yield view
 
     @contextmanager
     def transaction(self) -> Iterator[Callable[[str], Draft]]:
