@@ -1,0 +1,1 @@
+from node.store.snapshot import *
