@@ -102,7 +102,7 @@ class Duties:
             states,
             self._engine.old_ids,
             durability=me.durability,
-            read_only=self._engine.read_only & states.keys(),
+            read_only=self._engine.read_only.intersection(states),
             leaving=states.keys() - {SYSTEM}
             if self._engine.is_departing
             else self._engine.leaving & states.keys(),
@@ -112,7 +112,8 @@ class Duties:
         self._engine.has_registered = True
         if not states[SYSTEM].is_whole:
             return ops  # half a registry would make old ids of current ones
-        for replica in sorted(reg.old - reg.sealed):
+        # What a configured peer that was never met has of an old id is not known: a restored node knows no other members.
+        for replica in sorted(reg.old - reg.sealed) if not self._engine.unmet() else ():
             seal = reg.seals.get(replica, Seal(replica))
             heard = self._engine.heard.setdefault(replica, now)
             if self._engine.is_partial:

@@ -19,12 +19,13 @@ from .idempotent import Idempotent
 from .large import Large
 from .leaving import LeavingSchedule
 from .partial import PartialSchedule
-from .schedule import Schedule
+from .schedule import Long, Schedule
 from .swarm import Swarm
 from .tokens import Tokens
 
 KINDS: dict[str, type[Schedule]] = {
     "core": Schedule,
+    "long": Long,
     "changing": Changing,
     "heirs": HeirSchedule,
     "bounded": Bounded,

@@ -42,7 +42,8 @@ def _replay(kind: str, seed: int) -> str:
     return f"python -m tests.simulation.run --kind {kind} --seeds 1 --start {seed}"
 
 
-def _attempt(seed: int, kind: str) -> tuple[int, Counter[str], str | None]:
+def attempt(seed: int, kind: str) -> tuple[int, Counter[str], str | None]:
+    """What a schedule has seen, and how it failed, if it did."""
     try:
         return seed, Counter(run(seed, kind).seen), None
     except AssertionError:
@@ -50,12 +51,12 @@ def _attempt(seed: int, kind: str) -> tuple[int, Counter[str], str | None]:
 
 
 def _outcomes(seeds: range, kind: str, processes: int) -> Iterator[tuple[int, Counter[str], str | None]]:
-    attempt = partial(_attempt, kind=kind)
+    one = partial(attempt, kind=kind)
     if processes == 1 or len(seeds) == 1:
-        yield from map(attempt, seeds)
+        yield from map(one, seeds)
         return
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        yield from pool.imap_unordered(attempt, seeds, chunksize=CHUNK)
+        yield from pool.imap_unordered(one, seeds, chunksize=CHUNK)
 
 
 def _report(seed: int, kind: str, shrink_runs: int) -> None:
@@ -76,7 +77,7 @@ def endless(start: int) -> int:
     done: Counter[str] = Counter()
     for seed in count(start):
         for kind in KINDS:
-            _, _, failure = _attempt(seed, kind)
+            _, _, failure = attempt(seed, kind)
             done[kind] += 1
             if failure is not None:
                 print(failure)

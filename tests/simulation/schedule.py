@@ -49,6 +49,13 @@ METHODS: dict[str, tuple[str, ...]] = {
 }
 ORACLE_OP = {("flag", "disable"): "remove"}
 
+LENGTHS = (6, 8, 10, 10, 12, 12, 16, 20, 28, 40)
+"""Steps of a schedule: many short ones find more in the same time than few long ones, and some bugs need many steps."""
+SMALL = (2, 2, 2, 3, 3, 3, 3, 4)
+"""Nodes at the beginning; two or three are enough for most bugs, and ``join`` adds to them."""
+END_S = 120.0
+"""Simulated seconds after the last fault within which all must be equal."""
+
 Action = tuple[Callable[[], None], int]
 """Something that may happen, and how often beside the others."""
 
@@ -105,11 +112,15 @@ class Schedule:
     keyspace = KEYSPACE
     """The one that is written and looked at; a schedule of another kind has several."""
 
-    def __init__(self, seed: int, steps: int = 40) -> None:
+    def __init__(self, seed: int, steps: int | None = None) -> None:
+        """Of ``steps`` steps; None: as many as the seed draws, and then of a small cluster mostly."""
         self.outcome = Outcome(seed)
         self.rng = random.Random(seed)
+        sizes = (2, 3, 3, 4)
+        if steps is None:
+            steps, sizes = self.rng.choice(LENGTHS), SMALL
         self.steps = steps
-        self.cluster = Cluster(self.rng.choice((2, 3, 3, 4)), seed=seed)
+        self.cluster = Cluster(self.rng.choice(sizes), seed=seed)
         self.founders = len(self.cluster.nodes)
         self.oracle = Oracle()
         self.invariants = Invariants(self.oracle)
@@ -376,7 +387,7 @@ class Schedule:
         for node in self.cluster.nodes:
             if not node.is_alive and node.name not in self.forgotten:
                 self.cluster.restart(node)
-        took = self.cluster.settle()
+        took = self.cluster.settle(END_S)
         self.outcome.count("settled at once" if took == 0 else "settled")
         for node in self.alive():
             self.invariants.check(node)
@@ -392,3 +403,10 @@ class Schedule:
         self.outcome.seen["checks while not ready"] = self.invariants.unready
         self.outcome.seen["checks while not whole"] = self.invariants.said_so
         self.outcome.seen["checks while behind"] = self.invariants.served_behind
+
+
+class Long(Schedule):
+    """As many steps in every seed: what needs a long history."""
+
+    def __init__(self, seed: int, steps: int = 40) -> None:
+        super().__init__(seed, steps)

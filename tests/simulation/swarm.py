@@ -61,7 +61,7 @@ class Watched(Invariants):
 class Swarm(Schedule):
     """The same cluster under more."""
 
-    def __init__(self, seed: int, steps: int = 40) -> None:
+    def __init__(self, seed: int, steps: int | None = None) -> None:
         super().__init__(seed, steps)
         self.invariants = Watched(self.oracle)
         self.cluster.after_event = self._look
