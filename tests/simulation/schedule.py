@@ -116,7 +116,7 @@ class Schedule:
         """Of ``steps`` steps; None: as many as the seed draws, and then of a small cluster mostly."""
         self.outcome = Outcome(seed)
         self.rng = random.Random(seed)
-        sizes = (2, 3, 3, 4)
+        sizes: tuple[int, ...] = (2, 3, 3, 4)
         if steps is None:
             steps, sizes = self.rng.choice(LENGTHS), SMALL
         self.steps = steps

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 
-from .run import run
-from .swarm import SOMETIMES
+from .swarm import SOMETIMES, Swarm
 
+STEPS = 40
 SEEDS = (8, 12, 13, 16, 17, 20, 23)
 
 
 def test_whatever_is_rare_is_seen() -> None:
     seen: Counter[str] = Counter()
     for seed in SEEDS:
-        seen += Counter(run(seed, "swarm").seen)
+        seen += Counter(Swarm(seed, STEPS).run().seen)
     never = [what for what in SOMETIMES if not seen[what]]
     assert not never, f"{len(SEEDS)} schedules never saw: {', '.join(never)}; they test nothing of it"

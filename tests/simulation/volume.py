@@ -32,7 +32,7 @@ class Chunk(NamedTuple):
 
     kind: str
     start: int
-    count: int
+    schedules: int
 
 
 @dataclass
@@ -61,7 +61,7 @@ def chunks(kinds: list[str], start: int, schedules: int) -> Iterator[Chunk]:
 def take(chunk: Chunk, source: str) -> Done:
     """Run a chunk; a failure does not end it."""
     began, seen, failed = time.process_time(), Counter[str](), dict[str, str]()
-    for seed in range(chunk.start, chunk.start + chunk.count):
+    for seed in range(chunk.start, chunk.start + chunk.schedules):
         _, counts, failure = attempt(seed, chunk.kind)
         seen += counts
         if failure is not None:
