@@ -6,6 +6,7 @@ an earlier one is late (an open loop), to the end of the right answer, retries a
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -22,8 +23,9 @@ ONLY_S = 0.9
 SECOND_S = 0.85
 RIGHT_S = 1.0
 """An answer that took longer is no answer."""
-REST_S = 3.0
-"""For which an instance that did not answer is asked second; then one request tries it again."""
+LOOK_S, LOOKED_S = 0.3, 0.2
+"""Between two looks whether an instance that did not answer is well again, and for its answer. Until then it is asked second: as a
+load balancer's health checks do, so that no customer's request has to find out."""
 TOKEN = "gossamer-token"
 LAST_TRY = "shop-last-try"
 """Says that there is nobody else to ask, so an instance may take its time."""
@@ -51,14 +53,16 @@ class Desk:
 
     def __init__(self, ports: Mapping[str, int]) -> None:
         self._pools = {name: Pool(ports[name]) for name in INSTANCES}
-        self._resting: dict[tuple[str, str], float] = {}
-        """(instance, what it is bad at; "" is everything) -> until when."""
+        self._resting: dict[str, asyncio.Task[None]] = {}
+        """Instance -> who looks whether it is well again."""
         self.samples: list[Sample] = []
         self.reasons: dict[str, int] = {}
         """Why a try failed, and how often."""
 
     def close(self) -> None:
         """End all connections."""
+        for task in self._resting.values():
+            task.cancel()
         for pool in self._pools.values():
             pool.close()
 
@@ -92,8 +96,8 @@ class Desk:
         sent = {
             name: value for name, value in (("idempotency-key", key), (TOKEN, token)) if value is not None
         }
-        targets = self._targets(what, service, number)
-        has_other = not self._rests(targets[1], what, time.monotonic())
+        targets = self._targets(service, number)
+        has_other = targets[1] not in self._resting
         tried = targets, (FIRST_S if has_other else ONLY_S, SECOND_S), (False, True)
         for tries, (target, timeout_s, is_last) in enumerate(zip(*tried, strict=True), 1):
             last = {LAST_TRY: "1"} if is_last or not has_other else {}
@@ -106,18 +110,9 @@ class Desk:
         self.samples.append(Sample(began, time.time() - began, what, False, 2))
         raise Wrong(f"{method} {path}")
 
-    def _targets(self, what: str, service: str, number: str) -> tuple[str, str]:
+    def _targets(self, service: str, number: str) -> tuple[str, str]:
         first, second = f"{service}-{number}", f"{service}-{'2' if number == '1' else '1'}"
-        now = time.monotonic()
-        if self._rests(first, what, now) and not self._rests(second, what, now):
-            return second, first
-        for about in (what, ""):
-            if (first, about) in self._resting:  # this one tries whether it is well again; others do not yet
-                self._resting[first, about] = now + REST_S
-        return first, second
-
-    def _rests(self, instance: str, what: str, now: float) -> bool:
-        return any(self._resting.get((instance, about), 0.0) > now for about in (what, ""))
+        return (second, first) if first in self._resting and second not in self._resting else (first, second)
 
     async def _try(
         self,
@@ -130,22 +125,37 @@ class Desk:
         try:
             answer = await self._pools[target].request(*request, timeout_s)
         except (OSError, TimeoutError) as error:
-            self._failed(target, "", f"{target} {type(error).__name__}")
+            self._failed(f"{target} {type(error).__name__}")
+            self._rest(target)
             return None
         if answer.status >= 400:
-            # One that lacks what this request needs may be all right for others.
-            self._failed(target, what, f"{target} {what}: {answer.status}")
+            self._failed(f"{target} {what}: {answer.status}")
+            if answer.status >= 500:  # else it lacks what this request needs, and may be all right for others
+                self._rest(target)
             return None
         if not right(msgspec.json.decode(answer.body)):
-            self._failed(target, what, f"{target} {what}: wrong answer")
+            self._failed(f"{target} {what}: wrong answer")
             return None
-        self._resting.pop((target, what), None)
-        self._resting.pop((target, ""), None)
         return answer
 
-    def _failed(self, target: str, about: str, reason: str) -> None:
-        self._resting[target, about] = time.monotonic() + REST_S
+    def _failed(self, reason: str) -> None:
         self.reasons[reason] = self.reasons.get(reason, 0) + 1
+
+    def _rest(self, instance: str) -> None:
+        if instance not in self._resting:
+            self._resting[instance] = asyncio.create_task(self._look_after(instance))
+
+    async def _look_after(self, instance: str) -> None:
+        """Until it says that it is well."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            try:
+                answer = await self._pools[instance].request("GET", "/shop/well", b"", {}, LOOKED_S)
+            except (OSError, TimeoutError):
+                continue
+            if answer.status == 200:
+                del self._resting[instance]
+                return
 
 
 def _encoded(body: object) -> bytes:

@@ -45,6 +45,15 @@ async def status(here: Here) -> Response:
     return answer(await here.node.astatus())
 
 
+@common.get("/well")
+async def well(here: Here) -> Response:
+    """200 if customers may be sent here: it hears somebody, and has nearly all that those have."""
+    status = await here.node.astatus()
+    heard = [member for member in status["members"] if member["state"] == "linked"]
+    ahead = sum(peer["ahead"] for of in status["keyspaces"].values() for peer in of["peers"].values())
+    return answer({"heard": len(heard), "ahead": ahead}, 200 if heard and ahead < AHEAD_MAX else 503)
+
+
 @common.get("/dump")
 def dump(here: Here) -> Response:
     """All that the audit looks at. In a thread: it is large."""
@@ -61,6 +70,8 @@ def build(setting: Setting) -> FastAPI:
 
 
 SWITCH_S = 0.001
+AHEAD_MAX = 100
+"""Events that others have and it has not, with which an instance takes customers: a second's."""
 
 
 def main() -> None:
