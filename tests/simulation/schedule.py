@@ -50,7 +50,7 @@ METHODS: dict[str, tuple[str, ...]] = {
 ORACLE_OP = {("flag", "disable"): "remove"}
 
 LENGTHS = (6, 8, 10, 10, 12, 12, 16, 20, 28, 40)
-"""Steps of a schedule: many short ones find more in the same time than few long ones, and some bugs need many steps."""
+"""Steps of a schedule. Mostly few: what most bugs need; some need many."""
 SMALL = (2, 2, 2, 3, 3, 3, 3, 4)
 """Nodes at the beginning; two or three are enough for most bugs, and ``join`` adds to them."""
 END_S = 120.0
