@@ -135,9 +135,12 @@ def test_settle_says_what_each_node_lacks() -> None:
 def test_a_joiner_is_not_ready_and_one_with_data_says_that_it_is_catching_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Half of a transaction is seen by nobody whom the node has not told that it may be."""
+    """Half of a transaction is seen by nobody whom the node has not told that it may be.
+
+    With this seed the joiner hears first from one of whom it needs everything: one that has something of another is not *not ready*.
+    """
     monkeypatch.setattr(limits, "BATCH_BYTES_TARGET", 1)
-    with Cluster(3, seed=9) as cluster:
+    with Cluster(3, seed=12) as cluster:
         a, _, c = cluster.nodes
         cluster.settle()
         for i in range(20):
