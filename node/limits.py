@@ -154,9 +154,6 @@ CANARY_EVERY_S_MIN = 0.1
 LINK_PIPELINE = 8
 """Received messages of one link that the engine has not taken yet; beyond, the link stops reading and the
 peer feels it through flow control."""
-GATHER_S = 0.005
-"""Seconds from passing messages on to the engine until the next ones are: those that come meanwhile share a turn. Adds as much to
-the time that a write takes to be seen elsewhere, where messages come more often than that, and to no other."""
 LINK_QUEUE_BYTES_MAX = 32 * 1024 * 1024
 """Bytes waiting to be sent on one link. The engine's windows keep far below (a batch is at most 16 MiB); a link
 that reaches this is ended, so that no peer can grow a node's memory by reading slowly."""

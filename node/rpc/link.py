@@ -24,7 +24,6 @@ from ..errors import GossamerError, ProtocolError
 from ..limits import LINK_PIPELINE, LINK_QUEUE_BYTES_MAX, MESSAGE_BYTES_MAX, PART_BYTES, LinkTiming
 from ..turns import Connected, Disconnected, Received
 from ..writer import Writer
-from .intake import Intake
 
 log = logging.getLogger("gossamer")
 
@@ -42,11 +41,9 @@ class Stream(Protocol):
 class Link:
     """Lives on the loop. `run` is its whole life; `send` and `close` are the engine's."""
 
-    def __init__(
-        self, number: int, stream: Stream, writer: Writer, intake: Intake, timing: LinkTiming
-    ) -> None:
+    def __init__(self, number: int, stream: Stream, writer: Writer, timing: LinkTiming) -> None:
         self.number = number
-        self._stream, self._writer, self._intake, self._timing = stream, writer, intake, timing
+        self._stream, self._writer, self._timing = stream, writer, timing
         self._ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.beats = 0
         """Heartbeats since the link opened."""
@@ -117,7 +114,6 @@ class Link:
 
     async def _disconnect(self) -> None:
         """Tell the engine, whatever it takes: it must not believe in a link that is gone."""
-        self._intake.pass_on()  # what came before
         while True:
             try:
                 await self._writer.enqueue(Disconnected(self.number))
@@ -175,7 +171,7 @@ class Link:
     async def _take(self, body: bytes) -> None:
         self._greeted = True
         await self._untaken.acquire()
-        self._intake.put(Received(self.number, body), self._taken)
+        self._writer.enqueue(Received(self.number, body)).add_done_callback(self._taken)
 
     def _taken(self, outcome: asyncio.Future[Any]) -> None:
         self._untaken.release()

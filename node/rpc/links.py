@@ -21,7 +21,6 @@ from ..limits import LINKS_MAX, LinkTiming
 from ..turns import Effect, Send
 from ..writer import Writer
 from . import credentials
-from .intake import Intake
 from .link import Link, Stream
 
 log = logging.getLogger("gossamer")
@@ -34,7 +33,6 @@ class Links:
 
     def __init__(self, writer: Writer, timing: LinkTiming) -> None:
         self._writer, self._timing = writer, timing
-        self._intake = Intake(writer)
         self._links: dict[int, Link] = {}
         self._numbers = count(1)
         self._closed: str | None = None
@@ -51,7 +49,7 @@ class Links:
         """The whole life of a link; the reason why it ended. ``vouched``: names that the peer's certificate is for."""
         if self._closed is not None:
             return self._closed
-        link = Link(next(self._numbers), stream, self._writer, self._intake, self._timing)
+        link = Link(next(self._numbers), stream, self._writer, self._timing)
         self._links[link.number] = link
         try:
             reason = await link.run(dialed, vouched)

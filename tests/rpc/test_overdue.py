@@ -20,7 +20,6 @@ from gossamer.crdt import path
 from gossamer.errors import WaitTimeout
 from gossamer.limits import GROUP_MAX, QUEUED_MAX
 from gossamer.proto.replication_pb2 import Frame
-from gossamer.rpc.intake import Intake
 from gossamer.rpc.link import Link
 from gossamer.turns import Connected, Disconnected, Input, Received, Write
 from gossamer.writer import Writer
@@ -119,7 +118,7 @@ async def test_a_link_ends_and_the_engine_is_told_of_it_once(hanging: Hanging) -
             pass
 
     running = asyncio.create_task(
-        Link(1, Silent(), hanging.writer, Intake(hanging.writer), FAST).run(None, None)
+        Link(1, Silent(), hanging.writer, FAST).run(None, None)
     )
     await hanging.hung()
     other = await asyncio.gather(hanging.writer.asubmit(ADD), return_exceptions=True)

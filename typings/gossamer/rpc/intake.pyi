@@ -1,1 +1,0 @@
-from node.rpc.intake import *
