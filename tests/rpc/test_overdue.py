@@ -117,9 +117,7 @@ async def test_a_link_ends_and_the_engine_is_told_of_it_once(hanging: Hanging) -
         async def write(self, frame: Frame) -> None:
             pass
 
-    running = asyncio.create_task(
-        Link(1, Silent(), hanging.writer, FAST).run(None, None)
-    )
+    running = asyncio.create_task(Link(1, Silent(), hanging.writer, FAST).run(None, None))
     await hanging.hung()
     other = await asyncio.gather(hanging.writer.asubmit(ADD), return_exceptions=True)
     assert isinstance(other[0], WaitTimeout)

@@ -23,6 +23,8 @@ ONLY_S = 0.9
 SECOND_S = 0.85
 RIGHT_S = 1.0
 """An answer that took longer is no answer."""
+STRIKES = 2
+"""Tries in a row that failed, after which an instance is not asked first any more: a single late answer is mere bad luck."""
 LOOK_S, LOOKED_S = 0.3, 0.2
 """Between two looks whether an instance that did not answer is well again, and for its answer. Until then it is asked second: as a
 load balancer's health checks do, so that no customer's request has to find out."""
@@ -55,6 +57,7 @@ class Desk:
         self._pools = {name: Pool(ports[name]) for name in INSTANCES}
         self._resting: dict[str, asyncio.Task[None]] = {}
         """Instance -> who looks whether it is well again."""
+        self._strikes: dict[str, int] = {}
         self.samples: list[Sample] = []
         self.reasons: dict[str, int] = {}
         """Why a try failed, and how often."""
@@ -126,23 +129,25 @@ class Desk:
             answer = await self._pools[target].request(*request, timeout_s)
         except (OSError, TimeoutError) as error:
             self._failed(f"{target} {type(error).__name__}")
-            self._rest(target)
+            self._strike(target)
             return None
         if answer.status >= 400:
             self._failed(f"{target} {what}: {answer.status}")
             if answer.status >= 500:  # else it lacks what this request needs, and may be all right for others
-                self._rest(target)
+                self._strike(target)
             return None
         if not right(msgspec.json.decode(answer.body)):
             self._failed(f"{target} {what}: wrong answer")
             return None
+        self._strikes.pop(target, None)
         return answer
 
     def _failed(self, reason: str) -> None:
         self.reasons[reason] = self.reasons.get(reason, 0) + 1
 
-    def _rest(self, instance: str) -> None:
-        if instance not in self._resting:
+    def _strike(self, instance: str) -> None:
+        self._strikes[instance] = self._strikes.get(instance, 0) + 1
+        if self._strikes[instance] >= STRIKES and instance not in self._resting:
             self._resting[instance] = asyncio.create_task(self._look_after(instance))
 
     async def _look_after(self, instance: str) -> None:
@@ -155,6 +160,7 @@ class Desk:
                 continue
             if answer.status == 200:
                 del self._resting[instance]
+                self._strikes.pop(instance, None)
                 return
 
 
