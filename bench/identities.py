@@ -15,4 +15,4 @@ def news_bytes(sender: bytes, receiver: bytes, gained: Vector, *more: object) ->
     """Bytes of the message that tells of ``gained``; ``more``: its fields after that."""
     numbering = messages.Numbering(sender, receiver)
     flat = numbering.flat(gained)  # before the table, which it fills
-    return len(messages.encode(messages.Tell(0, 1, numbering.table(), flat, *more)))  # type: ignore[arg-type]  # the caller's are
+    return len(messages.encode(messages.Tell(0, 1, numbering.table(), flat, *more)))  # type: ignore[arg-type]  # fields of many types

@@ -220,9 +220,8 @@ class Node(Keyspace):
                 closer()
             if self._notices is not None:
                 self._notices.close()
-            if (
-                has_ended
-            ):  # or a commit that hangs would find its map gone: the directory stays locked with the process
+            # Else a commit that hangs would find its map gone: the directory stays locked with the process.
+            if has_ended:
                 self._local.core.close()
 
     def __enter__(self) -> Self:

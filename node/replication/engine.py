@@ -357,8 +357,7 @@ class Engine:
         out: list[Send | Close] = []
         self.now = now
         names = sorted(hosted, key=lambda name: (name != SYSTEM, name))
-        wake_at = now + limits.IDLE_S
-        self.wake_at = wake_at
+        self.wake_at = now + limits.IDLE_S
         aged = {name: self._age(name, views(name).state, now) for name in names}
         states = [views(name).state for name in names]
         peers = (state.peers for state in states if self.is_partial)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 
 from gossamer.replication import limits
 from gossamer.simulation.network import CALM, Weather
+from gossamer.simulation.node import SimulatedNode
 from gossamer.testing import Cluster
 
 CELLS = 6_000
@@ -13,34 +17,34 @@ SLOW = Weather(delay=(0.2, 0.2))
 """So slow that links end and are dialed again several times before all cells are over."""
 
 
-def grown(cluster: Cluster) -> None:
-    """Cells that are collected everywhere, so that a newcomer needs a full exchange."""
-    for at in range(0, CELLS, 500):
-        with cluster.nodes[0].transaction() as tx:
-            for number in range(at, at + 500):
-                tx.register(f"r{number}").set(number.to_bytes(4, "big") * 25)
-    cluster.settle()
-    cluster.advance(5)
-
-
-def test_what_one_sends_is_not_begun_anew_because_others_send_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "BATCH_BYTES_TARGET", 8 * 1024)
     monkeypatch.setattr(limits, "WINDOW_BYTES", 16 * 1024)
-    with Cluster(4, seed=1) as cluster:
-        grown(cluster)
+
+
+@contextmanager
+def joined(seed: int) -> Iterator[tuple[Cluster, SimulatedNode]]:
+    """Four with cells that are collected everywhere, so that a newcomer needs a full exchange; and one, slowly."""
+    with Cluster(4, seed=seed) as cluster:
+        for at in range(0, CELLS, 500):
+            with cluster.nodes[0].transaction() as tx:
+                for number in range(at, at + 500):
+                    tx.register(f"r{number}").set(number.to_bytes(4, "big") * 25)
+        cluster.settle()
+        cluster.advance(5)
         cluster.weather(SLOW)
-        joiner = cluster.add()
+        yield cluster, cluster.add()
+
+
+def test_what_one_sends_is_not_begun_anew_because_others_send_it_too() -> None:
+    with joined(seed=1) as (cluster, joiner):
         assert cluster.settle(timeout=60) < 60
         assert joiner.core.store.count("default")[0] == CELLS
 
 
-def test_another_one_goes_on_where_the_first_sender_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "BATCH_BYTES_TARGET", 8 * 1024)
-    monkeypatch.setattr(limits, "WINDOW_BYTES", 16 * 1024)
-    with Cluster(4, seed=2) as cluster:
-        grown(cluster)
-        cluster.weather(SLOW)
-        joiner = cluster.add()
+def test_another_one_goes_on_where_the_first_sender_is_gone() -> None:
+    with joined(seed=2) as (cluster, joiner):
         cluster.advance(4)
         under_way = joiner.core.state("default").bootstrap
         assert under_way is not None
