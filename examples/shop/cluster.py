@@ -9,15 +9,16 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
 import msgspec
 
+from .ports import free_ports
 from .services.model import INSTANCES
 from .services.setting import Setting
 from .wires import Wires
@@ -34,7 +35,7 @@ class Cluster:
         self._folder = folder
         self._wires = Wires(INSTANCES)
         self._processes: dict[str, Process] = {}
-        self.ports = dict(zip(INSTANCES, _free_ports(len(INSTANCES)), strict=True))
+        self.ports = dict(zip(INSTANCES, free_ports(len(INSTANCES)), strict=True))
         """Instance -> where it serves HTTP."""
 
     async def __aenter__(self) -> Self:
@@ -112,7 +113,8 @@ class Cluster:
     def thaw_all(self) -> None:
         """So that all can be ended."""
         for name in self._processes:
-            self.thaw(name)
+            with suppress(ProcessLookupError):  # one that has ended by itself
+                self.thaw(name)
 
     def cut(self, names: list[str]) -> None:
         """Cut some off from the others."""
@@ -145,14 +147,3 @@ class Cluster:
             await process.wait()
         assert process.stdin is not None
         process.stdin.close()
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()

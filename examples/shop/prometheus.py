@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import urllib.request
 from collections.abc import Mapping
@@ -16,6 +15,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from gossamer import metrics
+
+from .ports import free_ports
 
 PROMISED = "gossamer_lag_seconds) > 300"
 """What the rule says of five minutes."""
@@ -32,7 +33,7 @@ class Prometheus:
 
     def __init__(self, folder: Path, ports: Mapping[str, int], allowed_s: int) -> None:
         folder.mkdir()
-        self._folder, self._port = folder, _free_port()
+        self._folder, self._port = folder, free_ports(1)[0]
         rules = metrics.alert_rules()
         assert PROMISED in rules
         (folder / "rules.yml").write_text(rules.replace(PROMISED, f"gossamer_lag_seconds) > {allowed_s}"))
@@ -84,9 +85,3 @@ class Prometheus:
                 return json.load(answer)["data"]
         except OSError:
             return None
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
