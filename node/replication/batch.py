@@ -60,6 +60,8 @@ class Gathering:
         self.content = Content()
         self.is_sliced = False
         """It holds one cell, which goes on in the next part."""
+        self.is_torn = False
+        """It holds the last slice of a cell that has changed since the first was sent: it shows less than the cell does."""
 
     def add(self, cell_path: bytes, cell: Cell | None = None) -> None:
         """Add a cell, and whatever must come with it. `TooLargeError` if that is too much for one batch."""

@@ -334,7 +334,7 @@ class Sender:
             gathering.add(cell_path, cell)
             return True
         if cell_path in gathering.content.cells:
-            return True
+            return not gathering.is_torn
         if gathering.content.cells:
             return False
         if exchange.sliced != (cell_path, why):
@@ -344,12 +344,10 @@ class Sender:
         gathering.add(cell_path, slice_)
         exchange.sliced, exchange.sliced_upto = ((cell_path, why), upto) if upto else (None, b"")
         gathering.is_sliced = bool(upto)
-        is_known = (
-            not upto and cell.context() == exchange.sliced_context
-        )  # all of it as it was in one snapshot
-        if is_known and len(exchange.large) < limits.LARGE_CELLS_MAX:
+        gathering.is_torn = cell.context() != exchange.sliced_context
+        if not upto and not gathering.is_torn and len(exchange.large) < limits.LARGE_CELLS_MAX:
             exchange.large[cell_path] = exchange.sliced_context
-        return not gathering.is_sliced
+        return not upto
 
     def _scan_cells(
         self,
@@ -377,14 +375,17 @@ class Sender:
         state = view.state
         if shared.asking.is_wanted or shared.asking.is_owed_now:
             yield self._news(link, shared, view, now)
-        elif state.delivered != shared.told:
+            return
+        if state.delivered != shared.told:
             if shared.tell_at is None:
                 shared.tell_at = now + self._engine.tell_after_s
             if now < shared.tell_at:
                 self._wake(shared, shared.tell_at)
                 return
             yield self._news(link, shared, view, now)
-        elif now >= self._news_at(shared, state):
+            return
+        shared.tell_at = None
+        if now >= self._news_at(shared, state):
             shared.digest_at = now + limits.DIGEST_EVERY_S
             yield self._news(link, shared, view, now, wall=self._engine.wall(now))
         else:

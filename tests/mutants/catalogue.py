@@ -194,6 +194,15 @@ SOURCE: list[tuple[Mutant, Callable[..., None] | tuple[str, int]]] = [
     ),
     (
         _bug(
+            "the last slice of a cell that has changed stands for all of it",
+            "replication.sending",
+            "            return not gathering.is_torn\n",
+            "            return True\n",
+        ),
+        scenes.a_cell_that_changes_between_its_slices,
+    ),
+    (
+        _bug(
             "events beyond a seal are taken",
             "replication.receiving",
             "        if keyspace == SYSTEM:\n            return\n        dots",

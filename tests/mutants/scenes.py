@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from ..replication import test_large
 from ..simulation.script import script
 
 
@@ -13,3 +16,9 @@ def a_write_before_a_kill() -> None:
         run.cluster.kill(node)
         run.cluster.restart(node)
         assert node.register("r").get() == 1
+
+
+def a_cell_that_changes_between_its_slices() -> None:
+    """Two of them are sent before, and the others after."""
+    with pytest.MonkeyPatch.context() as patch:
+        test_large.test_a_cell_that_changes_between_its_slices_arrives_as_it_is_in_the_end(patch, 2)

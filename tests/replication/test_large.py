@@ -151,6 +151,31 @@ def test_a_cell_that_is_larger_than_a_part_goes_in_slices(
         assert other.register("after").get() == 2
 
 
+@pytest.mark.parametrize("slices", range(1, 5))
+def test_a_cell_that_changes_between_its_slices_arrives_as_it_is_in_the_end(
+    monkeypatch: pytest.MonkeyPatch, slices: int
+) -> None:
+    """What comes into its part that was sent already goes anew, though the last slice is of the cell as it is now."""
+    monkeypatch.setattr(limits, "BATCH_BYTES_MAX", 2_000)
+    monkeypatch.setattr(limits, "BATCH_BYTES_TARGET", 500)
+    monkeypatch.setattr(limits, "SLICE_BYTES", 1_000)
+    monkeypatch.setattr(limits, "WINDOW_BATCHES", 1)
+    with Cluster(2, seed=65) as cluster:
+        a, b = cluster.nodes
+        cluster.settle()
+        cluster.partition([a], [b])
+        put(a, X, Cell(tuple(e for e in grown(40, 200).live if e.replica[-1] % 2)))
+        cluster.heal()
+        sent = set[bytes]()
+        while len(sent) < slices:
+            assert cluster.clock.step()
+            exchanges = [s.exchange for link in a.core.engine.links.values() for s in link.shared.values()]
+            sent |= {e.sliced_upto for e in exchanges if e is not None and e.sliced_upto}
+        put(a, X, Cell(grown(41, 200).live))  # four a slice, and so one in the last: rows follow in its part
+        cluster.settle()
+        assert b.core.store.cell("default", X) == a.core.store.cell("default", X)
+
+
 def test_slices_are_the_cell_and_no_larger_than_they_may_be() -> None:
     cell = grown(10, 100)
     parts, after = [], b""

@@ -66,19 +66,22 @@ def set_rw(history: list[Did]) -> bool:
 
 
 def max_register(history: list[Did]) -> Any:
-    """The highest of what each replica carries: its last set that no remove saw, and its sets before that one
-    which no remove that it knew of had seen."""
+    """The highest of what each replica carries: its last set that no remove saw, and what the set before that one
+    carried, unless a remove that it knew of had seen it."""
     removes = [d for d in history if d.op == "remove"]
     best: list[Any] = []
     for replica in {d.dot[0] for d in history}:
-        sets = [d for d in history if d.op == "set" and d.dot[0] == replica]
-        if not sets:
-            continue
-        last = max(sets, key=lambda d: d.dot[1])
-        if any(r.saw(last) for r in removes):
-            continue
-        known = [r for r in removes if last.saw(r)]
-        best += [d.arg for d in sets if not any(r.saw(d) for r in known)]
+        carried: list[Any] = []
+        last: Did | None = None
+        for did in sorted(
+            (d for d in history if d.op == "set" and d.dot[0] == replica), key=lambda d: d.dot[1]
+        ):
+            if last is not None and any(did.saw(r) and r.saw(last) for r in removes):
+                carried = []
+            carried.append(did.arg)
+            last = did
+        if last is not None and not any(r.saw(last) for r in removes):
+            best += carried
     return max(best, default=None)
 
 

@@ -68,6 +68,10 @@ ONCE_FAILED_OF_A_KIND: dict[tuple[str, int], str] = {
         "swarm",
         5058,
     ): "two nodes that were set back sealed an old id before they had met the two that knew more of it",
+    (
+        "core",
+        1006097,
+    ): "the oracle forgot that a replica's highest value is carried on by its later sets (its own mistake)",
     ("partial", 1035): "a host that was leaving did not count, and a floor that it needed was collected",
 }
 """(kind, seed) -> what it was."""
