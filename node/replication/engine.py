@@ -123,6 +123,10 @@ class Engine:
         self._handshake = Handshake(self)
         self._sender = Sender(self)
         self._moment: Moment = ()
+        self._seen: dict[str, State] = {}
+        """Keyspace -> its state in the last outbox."""
+        self._stirred: dict[str, State] = {}
+        """Keyspace -> the last state that was a reason to look at all links."""
         self.wake_at = 0.0
 
     # Links
@@ -172,6 +176,8 @@ class Engine:
         """It is not hosted here any more. Every link begins anew, without it."""
         self._aged.pop(keyspace, None)
         self._told_before.pop(keyspace, None)
+        self._seen.pop(keyspace, None)
+        self._stirred.pop(keyspace, None)
         self.close_all(f"keyspace {keyspace!r} was dropped")
 
     def may_write(self, keyspace: str) -> bool:
@@ -358,10 +364,9 @@ class Engine:
         self.now = now
         names = sorted(hosted, key=lambda name: (name != SYSTEM, name))
         self.wake_at = now + limits.IDLE_S
-        aged = {name: self._age(name, views(name).state, now) for name in names}
-        states = [views(name).state for name in names]
-        peers = (state.peers for state in states if self.is_partial)
-        moment = self._moment_of(*states, *aged.values(), *peers)
+        states = {name: views(name).state for name in names}
+        aged = {name: self._age(name, state, now) for name, state in states.items()}
+        moment = self._moment_of(*self._urgent(states, now), *aged.values())
         wake_at = self.wake_at
         for link in list(self.links.values()):
             if not link.is_quiet(moment, now):
@@ -378,8 +383,38 @@ class Engine:
         self.wake_at = wake_at
         return out
 
+    def _urgent(self, states: dict[str, State], now: float) -> Iterable[State | dict[bytes, Vector]]:
+        """What all links are looked at for at once. Where all are linked with all, that is an event of our own.
+
+        What another node did is news to none of the others but one who is cut off from it. So that changes nothing here until
+        it is old enough to be forwarded, and each link is looked at when it is time to tell what was gained.
+        """
+        me = self.identity.replica
+        for name, state in states.items():
+            before, last = self._stirred.get(name), self._seen.get(name)
+            self._seen[name] = state
+            if last is not state and (
+                before is None
+                or self.is_partial
+                or name == SYSTEM
+                or not (state.bootstrap is before.bootstrap is None)
+                or state.delivered.last(me) != before.delivered.last(me)
+            ):
+                before = self._stirred[name] = state
+            elif last is not state:
+                self._tell_later(name, now + self.tell_after_s)
+            yield before or state
+            if self.is_partial:
+                yield state.peers
+
+    def _tell_later(self, name: str, at: float) -> None:
+        for link in self.links.values():
+            if shared := link.shared.get(name):
+                shared.tell_at = at if shared.tell_at is None else shared.tell_at
+                link.quiet_until = min(link.quiet_until, shared.tell_at)
+
     def _moment_of(self, *parts: State | Vector | dict[bytes, Vector]) -> Moment:
-        """What the keyspaces are now: the same tuple as before, unless something is another."""
+        """What matters of the keyspaces now: the same tuple as before, unless something is another."""
         if len(parts) != len(self._moment) or any(map(is_not, parts, self._moment)):
             self._moment = parts
         return self._moment

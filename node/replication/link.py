@@ -18,8 +18,7 @@ Early = tuple[Vector, Vector, bytes, bool, bytes, Event | None]
 
 
 Moment = tuple[State | Vector | dict[bytes, Vector], ...]
-"""The state of each keyspace, what is old enough of it to be forwarded, and where it is told, what others have. Each is told
-from a later one by its identity."""
+"""What there may be something to say about at once when it is another, told from what was before by its identity."""
 
 
 @dataclass

@@ -182,6 +182,7 @@ def test_what_it_alone_held_is_known_before_it_is_forgotten() -> None:
         for n in range(4):
             run.do(c, ("counter:c", "add", 1), ("register:r", "set", n))
         run.cluster.heal()
+        run.cut([b], [c])
         while not any(m["ahead"] for m in a.status()["keyspaces"]["default"]["peers"].values()):
             run.cluster.clock.step()
         had = c.core.state("default").delivered

@@ -139,6 +139,9 @@ def _project(here: Instance, tx: gossamer.Transaction, order: str) -> None:
     before = shown.register("stage").get()
     if saga is None or before == saga["stage"]:
         return
+    shown.register("stage").set(saga["stage"])
+    if before is not None and saga["stage"] != COMPLETED:
+        return  # nothing else of it is shown
     whole = orders.map("order").map(order).value()
     if before is None:
         facts = {name: whole[name] for name in ("customer", "total", "tax")}
@@ -148,7 +151,6 @@ def _project(here: Instance, tx: gossamer.Transaction, order: str) -> None:
         for title, line in whole["lines"].items():
             shown.map("goods").register(title).set(line["qty"])
         tx.map("customer").map(whole["customer"]).set("orders").add(order)
-    shown.register("stage").set(saga["stage"])
     if saga["stage"] == COMPLETED:  # the last there is: no stage follows, so it is counted once
         _count_sale(tx, whole)
 
