@@ -156,7 +156,11 @@ class SimulatedNode(Keyspace):
 
     def flush(self) -> None:
         """Send what there is to send."""
-        while self._core is not None and (effects := self._core.outbox(self._clock())):
+        has_more = True
+        while has_more and self._core is not None:
+            now = self._clock()
+            effects = self._core.outbox(now)
+            has_more = bool(effects) and self._core.wake_at <= now.mono
             self._perform(self, effects)
 
     def tick(self) -> None:
