@@ -1,8 +1,8 @@
 """A link: one Exchange stream to a peer, dialed or accepted, from its opening to its end.
 
-How does a node notice that a peer is gone? Both sides send a ping every beat, whatever else they send; a link
-on which nothing was heard for some of its own beats is dead. A link that does not read because the engine is
-busy does not count, nor does the time in which this very process was stopped.
+How does a node notice that a peer is gone? Both sides send a ping every beat, whatever else they send. None is
+answered: the peer's own pings say as much. A link on which nothing was heard for some of its own beats is dead. A link
+that does not read because the engine is busy does not count, nor does the time in which this very process was stopped.
 
 What the engine has not taken yet is bounded: with `LINK_PIPELINE` messages under way a link stops reading, and
 flow control passes that on to the peer.
@@ -55,7 +55,6 @@ class Link:
         self._offset = 0  # of what is already sent of the first outgoing message
         self._outgoing_bytes = 0
         self._ping: int | None = None
-        self._pong: int | None = None
         self._closing: str | None = None
         self._to_send = asyncio.Event()
 
@@ -144,11 +143,8 @@ class Link:
             case "part":
                 self._parts.append(frame.part)
                 self._check_size()
-            case "ping":
-                self._pong = frame.ping
-                self._to_send.set()
-            case "pong":
-                pass  # heard is what counts
+            case "ping" | "pong":
+                pass  # that it was heard is what counts
             case _:
                 raise ProtocolError("a frame without a body")
 
@@ -191,9 +187,6 @@ class Link:
 
     def _next_frame(self) -> Frame | None:
         """Heartbeats first, also between the pieces of a message."""
-        if self._pong is not None:
-            frame, self._pong = Frame(pong=self._pong), None
-            return frame
         if self._ping is not None:
             frame, self._ping = Frame(ping=self._ping), None
             return frame
