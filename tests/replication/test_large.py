@@ -11,6 +11,8 @@ from gossamer.simulation import SimulatedNode
 from gossamer.simulation import node as simulated
 from gossamer.testing import Cluster
 
+from .test_damaged import flip, put_back
+
 CHAIN = 60
 
 
@@ -99,6 +101,38 @@ def test_a_journal_is_applied_though_its_sender_is_gone_and_the_node_was_killed(
             assert not list(views("default").txn.cursor(db=views("default").tables.staged))
         cluster.restart(a)
         cluster.settle()
+
+
+def test_a_journal_that_a_damaged_cell_holds_up_is_looked_at_now_and_then_and_goes_on_once_it_is_mended() -> None:
+    with Cluster(2, seed=66) as cluster:
+        a = cluster.nodes[0]
+        collected(cluster, a)
+        one_away(cluster)
+        chain(a)
+        joiner = cluster.add()
+        while (boot := joiner.core.state("default").bootstrap) is None or boot.applied < 3:
+            assert cluster.clock.step()
+        cluster.kill(a)
+        last = f"register:r{CHAIN - 1}"
+        joiner.register(f"r{CHAIN - 1}").set("its own, which the journal knows nothing of")
+        stored = flip(joiner, last)
+        cluster.advance(5)
+        held_up = joiner.core.state("default")
+        assert held_up.is_applying
+        turns = 0
+
+        def count(_: SimulatedNode) -> None:
+            nonlocal turns
+            turns += 1
+
+        cluster.after_event = count
+        cluster.advance(10)
+        assert joiner.core.state("default").is_applying
+        assert turns < 100, "one in a tenth of a second: nothing can be done meanwhile"
+        put_back(joiner, last, stored)
+        cluster.restart(a)
+        cluster.settle()
+        assert joiner.core.state("default").is_whole and joiner.counter("sum").value() == CHAIN
 
 
 def grown(entries: int, size: int) -> Cell:

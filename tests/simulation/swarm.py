@@ -11,6 +11,7 @@ import shutil
 
 from gossamer.crdt import Cell
 from gossamer.crdt import cell as cells
+from gossamer.replica import Replica
 from gossamer.replication.link import Exchange
 from gossamer.simulation import SimulatedNode
 
@@ -33,6 +34,7 @@ SOMETIMES = (
     "full exchange resumed",
     "horizon inherited",
     "id sealed",
+    "identity disproven by a peer",
     "member came back",
     "new identity",
     "partition",
@@ -70,6 +72,7 @@ class Swarm(Schedule):
         self._put_back_once: list[SimulatedNode] = []
         self._had_debt: set[str] = set()
         self._removed: set[str] = set()
+        self._ran: dict[str, tuple[Replica, bytes]] = {}
         more: list[Action] = [
             (self.back_up, 2),
             (self.restore, 4),
@@ -181,6 +184,9 @@ class Swarm(Schedule):
         if not node.is_alive:
             return
         state, engine = node.core.state(KEYSPACE), node.core.engine
+        before, self._ran[node.name] = self._ran.get(node.name), (node.core, node.core.replica)
+        if before is not None and before[0] is node.core and before[1] != node.core.replica:
+            self.outcome.count("identity disproven by a peer")
         if state.debt:
             self._had_debt.add(node.name)
         elif node.name in self._had_debt:

@@ -22,7 +22,8 @@ ONCE_FAILED = {
     60142: "a peer that had only said hello before it was cut off counted as met, and then for nothing",
     529: "an *off* dropped where it stood was still live on another node when a write arrived there",
 }
-CHUNKS, SEEDS_EACH = 50, int(os.environ.get("GOSSAMER_SCHEDULES", "2000")) // 50
+CHUNKS = 30
+SEEDS_EACH = int(os.environ.get("GOSSAMER_SCHEDULES", "1200")) // CHUNKS
 """GOSSAMER_SCHEDULES: how many in all; GOSSAMER_FIRST_SEED: where they begin."""
 FIRST = int(os.environ.get("GOSSAMER_FIRST_SEED", "10000"))
 

@@ -7,7 +7,7 @@ from collections import Counter
 from .swarm import SOMETIMES, Swarm
 
 STEPS = 40
-SEEDS = (8, 12, 13, 16, 17, 20, 23, 67)
+SEEDS = (8, 12, 13, 16, 17, 20, 23, 44, 67)
 
 
 def test_whatever_is_rare_is_seen() -> None:
