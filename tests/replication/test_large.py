@@ -103,7 +103,7 @@ def test_a_journal_is_applied_though_its_sender_is_gone_and_the_node_was_killed(
         cluster.settle()
 
 
-def test_a_journal_that_a_damaged_cell_holds_up_is_looked_at_now_and_then_and_goes_on_once_it_is_mended() -> None:
+def test_a_journal_that_damage_holds_up_is_looked_at_now_and_then_and_goes_on_once_mended() -> None:
     with Cluster(2, seed=66) as cluster:
         a = cluster.nodes[0]
         collected(cluster, a)
