@@ -14,6 +14,10 @@ from typing import Any
 from .errors import WaitTimeout
 from .limits import SETTLE_S_MAX
 
+TURN_MAX = 32
+"""Futures that are settled in one turn of their loop: each wakes a task, and timers and sockets wait until all of these have
+run. With 256 at once the loop was a quarter later at the 99th percentile, and nothing was faster."""
+
 
 class Ticket:
     """The outcome of one submission, for a thread to wait for."""
@@ -55,16 +59,18 @@ def settle(outcomes: Iterable[tuple[Waiter, Any]]) -> None:
             by_loop.setdefault(waiter.get_loop(), []).append((waiter, outcome))
     for loop, pairs in by_loop.items():
         try:
-            loop.call_soon_threadsafe(_settle_futures, pairs)
+            loop.call_soon_threadsafe(_settle_futures, loop, pairs)
         except RuntimeError:  # the loop is closed, so nobody waits
             pass
 
 
-def _settle_futures(pairs: list[tuple[Future, Any]]) -> None:
-    for future, outcome in pairs:
+def _settle_futures(loop: asyncio.AbstractEventLoop, pairs: list[tuple[Future, Any]]) -> None:
+    for future, outcome in pairs[:TURN_MAX]:
         if future.done():  # cancelled
             continue
         if isinstance(outcome, Exception):
             future.set_exception(outcome)
         else:
             future.set_result(outcome)
+    if len(pairs) > TURN_MAX:
+        loop.call_soon(_settle_futures, loop, pairs[TURN_MAX:])
