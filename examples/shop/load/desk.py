@@ -16,11 +16,11 @@ import msgspec
 from ..services.model import INSTANCES
 from .http import Answer, Pool
 
-FIRST_S = 0.1
+FIRST_S = 0.3
 """For the first answer. The rest of the second that an answer may take is for the other instance."""
 ONLY_S = 0.9
 """For it where the other one is known not to answer: there is nothing better than to wait."""
-SECOND_S = 0.85
+SECOND_S = 0.65
 RIGHT_S = 1.0
 """An answer that took longer is no answer."""
 STRIKES = 2

@@ -30,7 +30,7 @@ from gossamer.integrations.fastapi import (
 from .model import furthest, hosts
 from .setting import Setting
 
-TOKEN_WAIT_S, TOKEN_WAIT_LAST_S = 0.08, 0.7
+TOKEN_WAIT_S, TOKEN_WAIT_LAST_S = 0.25, 0.6
 """That a request waits for what its client has seen elsewhere; then it says 503, and the client asks the other instance.
 The second where there is no other one to ask."""
 LAST_TRY = b"shop-last-try"

@@ -24,7 +24,7 @@ from .model import DECLINED, ENDS, NUMBERS, PAID, PLACED, home, order_of, record
 from .reconcile import Reconciler, Source
 from .saga import Pay, money_after, pay, stage_after
 
-SAFE_S, SAFE_LAST_S = 0.08, 0.7
+SAFE_S, SAFE_LAST_S = 0.25, 0.6
 """For an order to reach another disk, which mostly takes some milliseconds; the second where nobody else can be asked."""
 EMPTY_EVERY_S, CARTS = 0.5, 20
 """At most so many carts at once: a transaction has an end at 1,000 cells."""

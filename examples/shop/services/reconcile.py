@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import gossamer
 
-GATHER_S = 0.25
+GATHER_S = 0.4
 """Waited for more changes before some are dealt with. Each commit is an event that five other nodes are sent, so a few orders
 in one cost a fraction of as many commits, and nobody waits for them."""
 ACK_S = 1.0
