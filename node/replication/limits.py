@@ -21,12 +21,12 @@ WINDOW_BYTES = 1024 * 1024
 """Bytes sent and not acknowledged, a keyspace and link. Bounds what a slow peer makes us hold; larger fills a long pipe."""
 WINDOW_BATCHES = 32
 """Batches sent and not acknowledged; far below the wrap of message numbers."""
-TELL_AFTER_S = 0.25
+TELL_AFTER_S = 0.5
 """Seconds that a gain in our vector waits to be told: several gains cost one message, and under load there would be more of
 these than of all others. Adds to lag as others see it, and to `FORWARD_AFTER_S`. What is sent is acknowledged at once."""
 TELL_AFTER_LARGE_S = 0.05
 """The same where not all are linked: each hop on the way waits for it."""
-FORWARD_AFTER_S = 0.6
+FORWARD_AFTER_S = 1.2
 """Seconds that others' events must have been lacking at a peer before we forward them. Two `TELL_AFTER_S` and more, so that
 a full mesh sends nothing twice; larger routes around a broken link more slowly."""
 UNREACHABLE_AFTER_S = 30.0
