@@ -135,9 +135,6 @@ QUEUED_MAX = 8192
 """Writes accepted and not yet taken by the writer thread; beyond, writers wait. A tenth of a second's work."""
 GROUP_MAX = 1024
 """Inputs committed together. Beyond a thousand, a larger group gains nothing and its first writer waits longer."""
-RECEIVED_BYTES_MAX = 16 * 1024
-"""Bytes of peers' messages, deflated as most are, after which a turn takes no more of them: some 50 ms of the writer, in which
-its own writers wait. Less costs a commit more often."""
 
 SPEND_WAIT_S_MAX = 300.0
 """Seconds that a spend waits for rights at most: somebody waits for its outcome, and each costs a look a second."""

@@ -54,12 +54,6 @@ class UnderWay:
             self.room = QUEUED_MAX - len(self._aside)
             return taken
 
-    def hold_back(self, entries: list[Entry]) -> None:
-        """These wait for the next turn, before all that is set aside later."""
-        with self._lock:
-            self._aside.extendleft(reversed(entries))
-            self.room = QUEUED_MAX - len(self._aside)
-
     # On any thread.
 
     @property

@@ -22,10 +22,10 @@ from typing import Any
 from . import fork
 from .changing import check_outside
 from .errors import Closed, GossamerError, LimitExceeded, StoreFailed, WaitTimeout
-from .limits import END_S_MAX, GROUP_MAX, OVERDUE_LOOK_S, RECEIVED_BYTES_MAX, SETTLE_S_MAX, WAITS_MAX
+from .limits import END_S_MAX, GROUP_MAX, OVERDUE_LOOK_S, SETTLE_S_MAX, WAITS_MAX
 from .overdue import Call, Entry, UnderWay
 from .ticket import Future, Ticket, Waiter, settle
-from .turns import KEPT, Connected, Core, Disconnected, Effect, Input, Instant, Received, Tick
+from .turns import KEPT, Core, Effect, Input, Instant, Tick
 from .waiting import Until
 
 log = logging.getLogger("gossamer")
@@ -264,10 +264,7 @@ class Writer:
             self._take_queued(entries, wait and not entries)
         if self._waiting_for_room:
             self._make_room()
-        now, later = shares(entries)
-        if later:
-            self._under_way.hold_back(later)
-        return now
+        return entries
 
     def _take_queued(self, entries: list[Entry], wait: bool) -> None:
         get_nowait = self._queue.get_nowait
@@ -376,25 +373,6 @@ class Writer:
             log.exception("sending to peers failed")
             return False
         return bool(effects) and self._core.wake_at <= now.mono
-
-
-def shares(entries: list[Entry]) -> tuple[list[Entry], list[Entry]]:
-    """What is done in one turn, and what of peers' messages is left to the next.
-
-    A node that catches up has megabytes of these, from all members at once; committed together they would keep its own
-    writers waiting for seconds. Those of one link stay in their order.
-    """
-    now, later = list[Entry](), list[Entry]()
-    room, held = RECEIVED_BYTES_MAX, set[int]()
-    for entry in entries:
-        what = entry[0]
-        if isinstance(what, Received):
-            if room <= 0:
-                held.add(what.link)
-            room -= len(what.body)
-        is_later = isinstance(what, Received | Connected | Disconnected) and what.link in held
-        (later if is_later else now).append(entry)
-    return now, later
 
 
 def _no_room() -> WaitTimeout:

@@ -13,9 +13,8 @@ APPLY_BYTES = 256 * 1024
 """Bytes of a staged full exchange that one commit applies: a tenth of a second of the writer."""
 PARTS_BYTES_MAX = 32 * 1024 * 1024
 """Bytes of one message that comes in parts. Only one entry of a cell with many rivals comes near it."""
-BATCH_BYTES_TARGET = 32 * 1024
-"""Bytes at which a batch is sent, whole events permitting: some 500 cells. Larger ones hold the writer longer, for less
-overhead."""
+BATCH_BYTES_TARGET = 128 * 1024
+"""Bytes at which a batch is sent, whole events permitting. Larger ones hold the writer longer, for less overhead."""
 DEFLATE_BYTES_MIN = 256
 """Bytes of a batch from which on it is deflated: about a millisecond for each 100 KiB. Shorter ones gain nothing."""
 WINDOW_BYTES = 1024 * 1024

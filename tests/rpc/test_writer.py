@@ -16,8 +16,8 @@ import pytest
 from gossamer.backend import make_op
 from gossamer.crdt import path
 from gossamer.errors import Closed, StoreFailed, StoreFull
-from gossamer.limits import GROUP_MAX, QUEUED_MAX, RECEIVED_BYTES_MAX
-from gossamer.turns import Disconnected, Effect, Input, Instant, Received, Tick, Write
+from gossamer.limits import GROUP_MAX, QUEUED_MAX
+from gossamer.turns import Effect, Input, Instant, Tick, Write
 from gossamer.writer import Writer
 
 from .standin import DEADLINE_S, StandIn, now
@@ -73,26 +73,6 @@ async def test_a_group_has_a_limit(core: StandIn, writer: Writer) -> None:
     gate.opened.set()
     await asyncio.gather(*waiting)
     assert core.groups == [1, GROUP_MAX, 1]
-
-
-async def test_own_writes_do_not_wait_for_all_that_peers_have_sent(core: StandIn, writer: Writer) -> None:
-    gate, turns = Gate(core), list[list[Input]]()
-
-    def note(inputs: Sequence[Input]) -> None:
-        if not gate.opened.is_set():
-            gate(inputs)
-        turns.append([one for one in inputs if not isinstance(one, Tick)])
-
-    core.hook = note
-    waiting = [writer.enqueue(Write("default", ADD.ops))]
-    assert await asyncio.to_thread(gate.entered.wait, DEADLINE_S)
-    half = bytes(RECEIVED_BYTES_MAX // 2 + 1)
-    messages: list[Input] = [Received(link, half) for link in (1, 2, 1, 2, 3)]
-    waiting += [writer.enqueue(one) for one in (*messages, Disconnected(1), ADD)]
-    gate.opened.set()
-    await asyncio.gather(*waiting, return_exceptions=True)  # the stand-in knows no such links
-    one, two, again_one, again_two, three = messages
-    assert turns[1:] == [[one, two, ADD], [again_one, again_two, Disconnected(1)], [three]]
 
 
 async def test_an_error_of_one_input_is_his_alone(writer: Writer) -> None:
