@@ -26,7 +26,7 @@ lint: $(READY) ## check style, types and which module imports which
 flights: $(READY) ## take 336,776 flights through three nodes and compare them with the file
 	$(BIN)/python bench/flights.py
 
-shop: $(READY) ## run the shop of examples/shop, break it, and report: make shop RATE=16
+shop: $(READY) ## run the shop of examples/shop, break it, and report: make shop RATE=5
 	$(BIN)/python -m examples.shop $(if $(RATE),--orders-per-s $(RATE))
 
 bench: .venv/bench ## measure, beside what is installed, into docs/performance.md: make bench ONLY="reads writes"
