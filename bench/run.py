@@ -106,7 +106,7 @@ FULL = Size(
     scale_seconds=1.0,
     large=(2, 4, 8, 16, 32, 64, 128, 256, 512, 1024),
     restarts=(1, 10, 100, 1_000, 10_000),
-    many=20,
+    many=30,
     many_writes=20,
     idle_s=10.0,
 )
