@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -51,9 +52,18 @@ def test_lines_for_people(node: Node) -> None:
         'register:r "x" -> [1]\n',
         "register:r [1] -> -\n",
     ]
-    process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=60) == ("", "")
+    assert interrupted(process) == ("", "")
     assert process.returncode == 0
+
+
+def interrupted(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """What it still says after Ctrl-C. It is pressed again if need be, as people do: Python drops one that comes while an object is
+    being deleted, say."""
+    for _ in range(5):
+        process.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            return process.communicate(timeout=12)
+    raise AssertionError("it does not end")
 
 
 def test_lines_for_programs(node: Node) -> None:
