@@ -217,12 +217,12 @@ def test_a_blocked_loop_is_noticed_and_says_where() -> None:
 
 def test_an_idle_or_busy_loop_is_not() -> None:
     loop = LoopThread("gossamer-rpc")
-    with LoopWatch(period_s=0.01, samples=4) as watch:
+    with LoopWatch(period_s=0.05, samples=4) as watch:
 
         async def works() -> int:
-            return sum(n * n for n in range(400_000))
+            return sum(n * n for n in range(100_000))
 
-        for _ in range(5):
+        for _ in range(20):
             loop.run(works())
         assert watch.looks_at_least(20)
     loop.close()
