@@ -122,7 +122,7 @@ def test_a_kill_is_seen_by_neighbours_and_by_all(cluster: Cluster) -> None:
     until(cluster, lambda: {seen_by(node) for node in alive} == {"away"}, 60)
     alive[0].register("meanwhile").set(1)
     settle(cluster)
-    assert 1 in rows(cluster), "a member that is away holds collection back"
+    assert min(rows(cluster)) > 0, "a member that is away holds collection back"
     cluster.restart(victim)
     until(cluster, lambda: victim.register("meanwhile").get() == 1, 30)
     until(cluster, lambda: rows(cluster) == {0}, 60)
