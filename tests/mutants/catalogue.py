@@ -73,7 +73,7 @@ SOURCE: list[tuple[Mutant, Callable[..., None] | tuple[str, int]]] = [
         _bug(
             "what is delivered and lacking is not dead on arrival",
             "replication.batch",
-            "incoming = cells.arriving(incoming, local, before.has)",
+            "incoming = cells.arriving(incoming, local, passed.has if cell_path <= upto else before.has)",
             "incoming = incoming",
         ),
         test_mutants.late_after_a_tombstone,
