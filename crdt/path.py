@@ -121,7 +121,7 @@ def kind_of(path: bytes) -> str:
     """The kind that says how the cell at ``path`` is read: its last component's, or its set's for an element.
 
     For paths that were checked when they came in: it looks at kinds only. Asked some four times in a row for each cell that is
-    written or arrives, so the last answers are kept: 3 % of the processor time of an order of the shop.
+    written or arrives, so the last answers are kept: 3 % of an order of the shop, under cProfile.
     """
     at = 0
     while True:

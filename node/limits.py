@@ -117,7 +117,7 @@ SCRUB_STEP_S = 0.1
 SCRUB_BYTES = 1024 * 1024
 """Bytes after which such a step ends, however few its cells."""
 SCRUB_EVERY_S = 4.0
-"""Seconds in which `SCRUB_CELLS` are read: a million take two hours, at a quarter of a percent of a core. Less finds damage
+"""Seconds in which `SCRUB_CELLS` are read: a million take two hours, at some 20 µs each. Less finds damage
 earlier, and reads more."""
 SCRUB_PRESSING_S = 0.01
 """Seconds between two steps while the digest is not known, or an index is known to be wrong."""

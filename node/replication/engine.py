@@ -389,23 +389,24 @@ class Engine:
         What another node did is news to none of the others but one who is cut off from it. So that changes nothing here until
         it is old enough to be forwarded, and each link is looked at when it is time to tell what was gained.
         """
-        me = self.identity.replica
         for name, state in states.items():
-            before, last = self._stirred.get(name), self._seen.get(name)
-            self._seen[name] = state
-            if last is not state and (
-                before is None
-                or self.is_partial
-                or name == SYSTEM
-                or not (state.bootstrap is before.bootstrap is None)
-                or state.delivered.last(me) != before.delivered.last(me)
-            ):
-                before = self._stirred[name] = state
-            elif last is not state:
-                self._tell_later(name, now + self.tell_after_s)
-            yield before or state
+            if self._seen.get(name) is not state:
+                self._seen[name] = state
+                if self._is_urgent(name, state):
+                    self._stirred[name] = state
+                else:
+                    self._tell_later(name, now + self.tell_after_s)
+            yield self._stirred[name]
             if self.is_partial:
                 yield state.peers
+
+    def _is_urgent(self, name: str, state: State) -> bool:
+        before = self._stirred.get(name)
+        if before is None or self.is_partial or name == SYSTEM:
+            return True
+        is_booting = state.bootstrap is not None or before.bootstrap is not None
+        me = self.identity.replica
+        return is_booting or state.delivered.last(me) != before.delivered.last(me)
 
     def _tell_later(self, name: str, at: float) -> None:
         for link in self.links.values():

@@ -23,7 +23,7 @@ WINDOW_BATCHES = 32
 """Batches sent and not acknowledged; far below the wrap of message numbers."""
 TELL_AFTER_S = 0.5
 """Seconds that a gain in our vector waits to be told: several gains cost one message, and under load there would be more of
-these than of all others. Adds to lag as others see it, and to `FORWARD_AFTER_S`. What is sent is acknowledged at once."""
+these than of any other. Adds to lag as others see it, and to `FORWARD_AFTER_S`. What is sent is acknowledged at once."""
 TELL_AFTER_LARGE_S = 0.05
 """The same where not all are linked: each hop on the way waits for it."""
 FORWARD_AFTER_S = 1.2

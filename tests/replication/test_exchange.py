@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from gossamer.crdt import Cell, Entry, join, path, values
 from gossamer.replication import limits, registry, sending
-from gossamer.replication.messages import Ack
+from gossamer.replication.messages import Ack, Tell
 from gossamer.simulation import SimulatedNode
 from gossamer.testing import Cluster
 from tests.simulation.script import script
@@ -179,6 +180,32 @@ def test_in_a_mesh_each_event_crosses_each_link_about_once() -> None:
         assert len(listener.of(Ack)) <= len(batches)
         delay = max(heard.at for heard, _ in batches) - batches[0][0].at
         assert delay < 2.5, "and at once"
+
+
+def test_what_another_node_did_is_told_in_time_and_not_each_time() -> None:
+    with Cluster(3, seed=25) as cluster:
+        a, b, _ = cluster.nodes
+        cluster.settle()
+        cluster.advance(10)
+        listener, came = Listener(cluster), list[float]()
+
+        def note(node: SimulatedNode) -> None:
+            if node is b and len(came) < node.counter("c").value():
+                came.append(cluster.clock.now)
+                (link,) = [link for link in b.core.engine.links.values() if link.name == "n2"]
+                assert link.quiet_until <= cluster.clock.now + limits.TELL_AFTER_S, "it is looked at in time"
+
+        cluster.after_event = note
+        for _ in range(40):
+            a.counter("c").add(1)
+            cluster.advance(0.05)
+        cluster.advance(1)
+        news = [(h, h.message) for h in listener.heard if isinstance(h.message, Tell)]
+        told = [h.at for h, tell in news if (h.sender, h.receiver) == ("n1", "n2") and tell.gained]
+        assert told[0] == pytest.approx(came[0] + limits.TELL_AFTER_S)
+        assert len(told) >= 4, "for two seconds of gains"
+        for at, later in pairwise(told):  # the next gain comes within 0.05 s
+            assert limits.TELL_AFTER_S <= later - at <= limits.TELL_AFTER_S + 0.1
 
 
 def test_an_event_is_pushed_at_once_and_forwarded_only_where_a_link_is_broken() -> None:

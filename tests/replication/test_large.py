@@ -7,6 +7,7 @@ import pytest
 from gossamer.crdt import EMPTY, Cell, Dead, Entry, path, values
 from gossamer.errors import NotReady
 from gossamer.replication import batch, limits
+from gossamer.replication.state import Bootstrap
 from gossamer.simulation import SimulatedNode
 from gossamer.simulation import node as simulated
 from gossamer.testing import Cluster
@@ -74,17 +75,23 @@ def test_a_joiner_gets_a_chain_in_bounded_commits() -> None:
         assert is_there(joiner)
 
 
+def left_with_a_journal(cluster: Cluster) -> tuple[SimulatedNode, SimulatedNode, Bootstrap]:
+    """A joiner that has applied some parts of a journal when its sender is killed: the sender, the joiner, how far it is."""
+    a = cluster.nodes[0]
+    collected(cluster, a)
+    one_away(cluster)
+    chain(a)
+    joiner = cluster.add()
+    while (boot := joiner.core.state("default").bootstrap) is None or boot.applied < 3:
+        assert cluster.clock.step()
+    cluster.kill(a)
+    return a, joiner, boot
+
+
 @pytest.mark.parametrize("fate", ["runs on", "is killed", "is killed, and is another replica then"])
 def test_a_journal_is_applied_though_its_sender_is_gone_and_the_node_was_killed(fate: str) -> None:
     with Cluster(2, seed=61) as cluster:
-        a = cluster.nodes[0]
-        collected(cluster, a)
-        one_away(cluster)
-        chain(a)
-        joiner = cluster.add()
-        while (boot := joiner.core.state("default").bootstrap) is None or boot.applied < 3:
-            assert cluster.clock.step()
-        cluster.kill(a)
+        a, joiner, boot = left_with_a_journal(cluster)
         if fate != "runs on":
             cluster.kill(joiner)
             if fate != "is killed":
@@ -105,20 +112,12 @@ def test_a_journal_is_applied_though_its_sender_is_gone_and_the_node_was_killed(
 
 def test_a_journal_that_damage_holds_up_is_looked_at_now_and_then_and_goes_on_once_mended() -> None:
     with Cluster(2, seed=66) as cluster:
-        a = cluster.nodes[0]
-        collected(cluster, a)
-        one_away(cluster)
-        chain(a)
-        joiner = cluster.add()
-        while (boot := joiner.core.state("default").bootstrap) is None or boot.applied < 3:
-            assert cluster.clock.step()
-        cluster.kill(a)
+        a, joiner, _ = left_with_a_journal(cluster)
         last = f"register:r{CHAIN - 1}"
         joiner.register(f"r{CHAIN - 1}").set("its own, which the journal knows nothing of")
         stored = flip(joiner, last)
         cluster.advance(5)
-        held_up = joiner.core.state("default")
-        assert held_up.is_applying
+        assert joiner.core.state("default").is_applying
         turns = 0
 
         def count(_: SimulatedNode) -> None:
@@ -190,8 +189,6 @@ def test_a_cell_that_changes_between_its_slices_arrives_as_it_is_in_the_end(
     monkeypatch: pytest.MonkeyPatch, slices: int
 ) -> None:
     """What comes into its part that was sent already goes anew, though the last slice is of the cell as it is now."""
-    monkeypatch.setattr(limits, "BATCH_BYTES_MAX", 2_000)
-    monkeypatch.setattr(limits, "BATCH_BYTES_TARGET", 500)
     monkeypatch.setattr(limits, "SLICE_BYTES", 1_000)
     monkeypatch.setattr(limits, "WINDOW_BATCHES", 1)
     with Cluster(2, seed=65) as cluster:
