@@ -58,10 +58,11 @@ class Load:
 
     async def run(self, stopped: threading.Event) -> None:
         """Write until told to stop. What is late is made up for only within a burst, so a stall stays visible."""
-        due, said = 0.0, 0.0
+        due, said, before = 0.0, 0.0, time.monotonic()
         while not stopped.is_set():
             began = time.monotonic()
-            due = min(due + self._per_second * BURST_S, 2 * self._per_second * BURST_S)
+            due = min(due + self._per_second * (began - before), 2 * self._per_second * BURST_S)
+            before = began
             count = int(due)
             due -= count
             await asyncio.gather(*(self._update() for _ in range(count)))
