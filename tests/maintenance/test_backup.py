@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +15,7 @@ from gossamer.maintenance import backup, read_manifest, restore, verify
 
 from ..rpc.standin import FAST, free_port
 from ..rpc.test_node import eventually
+from ..small_disk import small_disk
 from ..store.helpers import python
 
 WRITER = """
@@ -47,17 +46,9 @@ def filled(where: Path, name: str = "a") -> str:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A tmpfs of 256 KiB. Mounting it takes root."""
-    place = tmp_path / "small"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "none", str(place)]
-    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("no right to mount a small file system")
-    try:
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "small", "256k") as place:
         yield place
-    finally:
-        subprocess.run(["umount", str(place)], check=True)
 
 
 def test_a_restored_directory_holds_the_same_under_another_id(tmp_path: Path) -> None:
@@ -237,14 +228,14 @@ def test_what_is_no_node_is_not_backed_up(tmp_path: Path, what: str) -> None:
     assert not (tmp_path / "backup").exists() and not (tmp_path / "backup.partial").exists()
 
 
-def test_no_space_leaves_nothing_behind(tmp_path: Path, small_disk: Path) -> None:
+def test_no_space_leaves_nothing_behind(tmp_path: Path, disk: Path) -> None:
     with gossamer.open(tmp_path / "a") as node:
         for n in range(10):
             node.register(f"r{n}").set("x" * 100_000)
         with pytest.raises(StoreFull):
-            node.backup(small_disk / "backup")
-        assert not list(small_disk.iterdir())
+            node.backup(disk / "backup")
+        assert not list(disk.iterdir())
         node.backup(tmp_path / "backup")
     with pytest.raises(StoreFull):
-        restore(tmp_path / "backup", small_disk / "b")
-    assert not list(small_disk.iterdir())
+        restore(tmp_path / "backup", disk / "b")
+    assert not list(disk.iterdir())

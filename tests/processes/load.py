@@ -238,6 +238,12 @@ class Load:
         """Wait until so many writes were acknowledged on a node."""
         so(lambda: self.acknowledged(name) >= writes, f"{name} acknowledges no {writes} writes")
 
+    def write_everywhere(self, times: int) -> None:
+        """Wait until each node has acknowledged so many more writes."""
+        wanted = {writer.node.name: self.acknowledged(writer.node.name) + times for writer in self.writers}
+        for name, writes in wanted.items():
+            self.reach(name, writes)
+
     @property
     def unknown(self) -> int:
         """Writes whose outcome is unknown."""

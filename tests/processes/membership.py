@@ -10,10 +10,10 @@ from random import Random
 from gossamer.admin import REMOVE
 
 from .fleet import Fleet
+from .group import state_of
 from .load import Worker
 from .process import Serve
 from .resting import at_rest, catch_up
-from .trio import state_of
 from .waiting import so
 
 

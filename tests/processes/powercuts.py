@@ -25,10 +25,10 @@ from gossamer.maintenance.verify import verify
 
 from . import disk
 from .disk import Boot, Disk
+from .group import difference
 from .inject import can_inject
 from .load import Load
 from .process import Serve, options
-from .trio import difference
 from .waiting import so, until
 
 WRITES_MAX = 60

@@ -75,7 +75,7 @@ class Strikes:
             return
         self._disk, self._boot = stack.enter_context(Disk(self._folder, "ext4")), Boot(self._folder)
         self._stored.data = self._disk.place / "data"
-        self._stored.under = self._boot.under
+        self._stored.under = [*self._stored.under, *self._boot.under]
 
     @property
     def _stored(self) -> Serve:

@@ -7,8 +7,8 @@ from pathlib import Path
 from gossamer.crdt import Entry, path
 
 from .builds import Newer
+from .group import difference, lacks_links
 from .process import Serve, options
-from .trio import difference, lacks_links
 from .waiting import until
 
 NEW = "longest:word"

@@ -13,8 +13,8 @@ import gossamer
 from gossamer import TLS, Unreachable
 from gossamer.certificates import Authority
 
+from .group import lacks_links, linked_with
 from .process import Serve, options
-from .trio import lacks_links, linked_with
 from .waiting import PATIENCE, so, until
 
 LOOPBACK = ("127.0.0.1",)

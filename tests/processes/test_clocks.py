@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from .clocks import WallClock
+from .group import difference, state_of
 from .process import Serve, options
-from .trio import difference, state_of
 from .waiting import so, until
 
 CONVERGED_S = 15.0  # three times what is promised: a busy machine lets go late

@@ -4,8 +4,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from .group import difference, state_of
 from .process import Serve, options
-from .trio import Trio, difference, state_of
+from .trio import Trio
 from .waiting import until
 
 CONVERGED_S = 15.0  # three times what is promised: a busy machine lets go late

@@ -1,7 +1,5 @@
 """A full disk under a running node: writes are refused with a typed error, reads go on, and space is used again."""
 
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,8 +7,9 @@ import pytest
 
 import gossamer
 
+from ..small_disk import small_disk
+from .group import difference
 from .process import Serve, options
-from .trio import difference
 from .waiting import so, until
 
 CONVERGED_S = 15.0  # three times what is promised: a busy machine lets go late
@@ -18,17 +17,9 @@ LARGE = "x" * 60_000
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A tmpfs of 4 MiB. Mounting it takes root."""
-    place = tmp_path / "small"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(place)]
-    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("no right to mount a small file system")
-    try:
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "small", "4m") as place:
         yield place
-    finally:
-        subprocess.run(["umount", str(place)], check=True)
 
 
 def fill(node: Serve) -> int:
@@ -49,11 +40,11 @@ def is_full(node: Serve) -> bool:
     return False
 
 
-def test_a_full_disk_refuses_writes_only_and_recovers(tmp_path: Path, small_disk: Path) -> None:
+def test_a_full_disk_refuses_writes_only_and_recovers(tmp_path: Path, disk: Path) -> None:
     """Also what peers send is taken once there is space; and the peer was never held up."""
-    ballast = small_disk / "ballast"
+    ballast = disk / "ballast"
     ballast.write_bytes(bytes(2 * 1024**2))
-    with Serve("a", tmp_path) as peer, Serve("b", tmp_path, data=small_disk / "data") as node:
+    with Serve("a", tmp_path) as peer, Serve("b", tmp_path, data=disk / "data") as node:
         peer.start()
         node.start(*options(peers=[peer.address]))
         node.client.counter("kept").add(7)
@@ -78,15 +69,15 @@ def test_a_full_disk_refuses_writes_only_and_recovers(tmp_path: Path, small_disk
         assert node.client.register("one more").get() == LARGE
 
 
-def test_a_node_that_finds_its_disk_full_can_be_read(tmp_path: Path, small_disk: Path) -> None:
-    with Serve("b", tmp_path, data=small_disk / "data") as node:
+def test_a_node_that_finds_its_disk_full_can_be_read(tmp_path: Path, disk: Path) -> None:
+    with Serve("b", tmp_path, data=disk / "data") as node:
         node.start()
         node.client.counter("kept").add(7)
-        (small_disk / "ballast").write_bytes(bytes(2 * 1024**2))
+        (disk / "ballast").write_bytes(bytes(2 * 1024**2))
         fill(node)
         node.kill()
         node.start()
         assert node.client.counter("kept").value() == 7
         assert is_full(node)
-        (small_disk / "ballast").unlink()
+        (disk / "ballast").unlink()
         so(lambda: not is_full(node), "the node does not use the space", CONVERGED_S)

@@ -6,8 +6,8 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from .group import difference, state_of
 from .process import Serve, options
-from .trio import difference, state_of
 from .waiting import so, until
 
 HEADROOM_BYTES = 200 * 1024**2

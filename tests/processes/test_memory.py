@@ -5,8 +5,8 @@ from pathlib import Path
 from gossamer.backend import make_op
 from gossamer.crdt import path
 
+from .group import difference, state_of
 from .process import Serve, options
-from .trio import difference, state_of
 from .waiting import so, until
 
 FEW, MANY = 20_000, 100_000

@@ -16,8 +16,8 @@ import pytest
 
 import gossamer
 
+from .group import state_of
 from .process import Serve
-from .trio import state_of
 from .waiting import so, until
 
 NODES = 20

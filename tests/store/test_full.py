@@ -2,7 +2,6 @@
 
 import os
 import resource
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from gossamer.errors import StoreFull
 from gossamer.replica import DEFAULT, Replica
 from gossamer.store import Directory
 
+from ..small_disk import small_disk
 from .helpers import BOOT, at, op, opened, replica_in, write
 
 KEPT = "register:kept"
@@ -20,15 +20,9 @@ LARGE = "x" * 60_000
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A tmpfs of 2 MiB. Mounting it takes root."""
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "none", str(tmp_path)]
-    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("no right to mount a small file system")
-    try:
-        yield tmp_path
-    finally:
-        subprocess.run(["umount", str(tmp_path)], check=True)
+def tiny(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path, "2m") as place:
+        yield place
 
 
 def fill(replica: Replica) -> int:
@@ -58,42 +52,42 @@ def goes_on(replica: Replica, done: int) -> None:
     assert replica.cell(DEFAULT, at(f"register:fill{done}")).live
 
 
-def test_a_full_disk(small_disk: Path) -> None:
-    ballast = small_disk / "ballast"
+def test_a_full_disk(tiny: Path) -> None:
+    ballast = tiny / "ballast"
     ballast.write_bytes(bytes(400_000))
-    with replica_in(small_disk / "data") as replica:
+    with replica_in(tiny / "data") as replica:
         write(replica, op(KEPT, "set", 1))
         done = fill(replica)
         is_read_only(replica, done)
         ballast.unlink()
         goes_on(replica, done)
         first = replica.replica
-    with replica_in(small_disk / "data") as replica:
+    with replica_in(tiny / "data") as replica:
         assert replica.replica == first
 
 
-def test_a_node_on_a_full_disk_can_be_opened_and_read(small_disk: Path) -> None:
-    with replica_in(small_disk / "data") as replica:
+def test_a_node_on_a_full_disk_can_be_opened_and_read(tiny: Path) -> None:
+    with replica_in(tiny / "data") as replica:
         write(replica, op(KEPT, "set", 1))
         done = fill(replica)
-    (small_disk / "ballast").write_bytes(b"")
-    with (small_disk / "ballast").open("ab", buffering=0) as ballast, pytest.raises(OSError):
+    (tiny / "ballast").write_bytes(b"")
+    with (tiny / "ballast").open("ab", buffering=0) as ballast, pytest.raises(OSError):
         while True:
             ballast.write(bytes(4096))
-    with replica_in(small_disk / "data") as replica:
+    with replica_in(tiny / "data") as replica:
         assert replica.cell(DEFAULT, at(KEPT)).live
         with pytest.raises(StoreFull):
             write(replica, op(f"register:fill{done}", "set", LARGE))
 
 
-def test_there_is_no_space_to_make_a_directory(small_disk: Path) -> None:
-    with (small_disk / "ballast").open("ab", buffering=0) as ballast, pytest.raises(OSError):
+def test_there_is_no_space_to_make_a_directory(tiny: Path) -> None:
+    with (tiny / "ballast").open("ab", buffering=0) as ballast, pytest.raises(OSError):
         while True:
             ballast.write(bytes(4096))
     with pytest.raises(StoreFull, match="data"):
-        opened(small_disk / "data")
-    (small_disk / "ballast").unlink()
-    directory = opened(small_disk / "data")
+        opened(tiny / "data")
+    (tiny / "ballast").unlink()
+    directory = opened(tiny / "data")
     assert directory.doubt is None
     directory.close()
 
@@ -151,16 +145,8 @@ def test_a_keyspace_that_finds_no_space_can_be_made_later(tmp_path: Path) -> Non
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A tmpfs of 6 MiB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=6m", "none", str(place)]
-    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("no right to mount a small file system")
-    try:
+    with small_disk(tmp_path / "disk", "6m") as place:
         yield place
-    finally:
-        subprocess.run(["umount", str(place)], check=True)
 
 
 def staged_in(replica: Replica) -> int:
