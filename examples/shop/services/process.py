@@ -70,6 +70,8 @@ def build(setting: Setting) -> FastAPI:
 
 
 SWITCH_S = 0.001
+KEEP_ALIVE_S = 600
+"""For an idle connection, longer than any client of ours keeps one: else a request may meet a connection that just ends."""
 AHEAD_MAX = 100
 """Events that others have and it has not, with which an instance takes customers: a second's."""
 
@@ -92,6 +94,7 @@ def main() -> None:
         proxy_headers=False,
         loop="uvloop",
         http="httptools",
+        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=2,
     )
 
