@@ -326,6 +326,8 @@ class Receiver:
             if full.after or not full.horizon:
                 raise ProtocolError("full: it does not begin at the beginning")
             is_first = not state.delivered.minus(state.delivered.only(self._engine.identity.replica))
+            if under_way is not None and not state.is_whole:
+                is_first = is_first or under_way.is_first  # what came of that one is not all there is, either
             under_way = Bootstrap(link.peer, vector.encode(shared.theirs), b"", is_first)
             state.bootstrap = under_way
         state.debt.update(horizon)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from gossamer.errors import NotReady
 from gossamer.replication import limits
 from gossamer.simulation.network import CALM, Weather
 from gossamer.simulation.node import SimulatedNode
@@ -56,3 +57,25 @@ def test_another_one_goes_on_where_the_first_sender_is_gone() -> None:
         cluster.weather(CALM)
         cluster.restart(first)
         cluster.settle()
+
+
+def test_another_sender_leaves_a_joiner_as_unready_as_the_first_one_did() -> None:
+    with Cluster(4, seed=3) as cluster:
+        for number in range(1_000):
+            cluster.nodes[0].register(f"r{number:03}").set(bytes(100))
+        cluster.settle()
+        cluster.advance(5)
+        cluster.kill(cluster.nodes[3])  # so what follows is not collected, and shows as delivered at once
+        cluster.nodes[0].register("a").set(1)
+        cluster.settle()
+        cluster.weather(SLOW)
+        joiner = cluster.add()
+        while (begun := joiner.core.state("default").bootstrap) is None or not begun.reached:
+            assert cluster.clock.step()
+        assert joiner.core.state("default").delivered
+        cluster.kill(next(node for node in cluster.nodes if node.core.replica == begun.sender))
+        while not joiner.core.state("default").is_whole:
+            with pytest.raises(NotReady):
+                joiner.register("r999").get()
+            assert cluster.clock.step()
+        assert joiner.register("r999").get() == bytes(100)
