@@ -94,6 +94,9 @@ class Duties:
         me, reg = self._engine.identity, self._engine.registry
         if reg.is_damaged or self._engine.has_left:
             return []
+        mine = reg.members.get(me.name)
+        if mine is not None and mine.replica == me.replica:
+            self._engine.has_registered = True  # not when it is written: that may fail
         ops = registry.join_ops(
             reg,
             me.name,
@@ -109,7 +112,6 @@ class Duties:
             dropped=self._engine.dropped,
             is_again=self._engine.has_registered,
         )
-        self._engine.has_registered = True
         if not states[SYSTEM].is_whole:
             return ops  # half a registry would make old ids of current ones
         # What a configured peer that was never met has of an old id is not known: a restored node knows no other members.

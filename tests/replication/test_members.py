@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from gossamer.crdt import Vector, vector
+from gossamer.errors import StoreFull
 from gossamer.replication import batch, registry
 from gossamer.replication.receiving import Receiver
 from gossamer.replication.registry import SYSTEM
 from gossamer.replication.seals import Answer
 from gossamer.simulation import Cluster, SimulatedNode
+from gossamer.store import Draft
 from gossamer.turns import Write
 from tests.simulation.script import Script, script
 
@@ -406,3 +408,23 @@ def test_a_joiner_that_knew_only_the_forgotten_member_is_told_that_nobody_takes_
         beyond = joiner.status()["keyspaces"]["default"]["beyond_seals"]
         assert list(beyond) == [gone._identity[0].hex()] and beyond[gone._identity[0].hex()] >= 1
         assert other.status()["keyspaces"]["default"]["beyond_seals"] == {}
+
+
+def test_a_node_whose_first_commit_fails_registers_with_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Cluster(2, seed=17) as cluster:
+        a, b = cluster.nodes
+        cluster.settle()
+        cluster.kill(b)
+        b.take_new_identity()
+        cluster.restart(b)
+        with monkeypatch.context() as full:
+            full.setattr(Draft, "flush", _disk_full)
+            with pytest.raises(StoreFull):
+                b.tick()
+        cluster.settle()
+        cluster.advance(5)
+        assert a.core.engine.registry.members[b.name].replica == b.core.replica
+
+
+def _disk_full(_draft: Draft) -> None:
+    raise StoreFull("no space left")
