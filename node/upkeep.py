@@ -69,6 +69,7 @@ class Upkeep:
         states = {name: self._store.state(name) for name in self._store.keyspaces()}
         applying = {name for name in states if states[name].is_applying}
         self.held_up = {name for name in applying if not self._engine.journal.go_on(drafts(name), name)}
+        self._engine.journal.tidy(drafts, states)
         for name in self._scrub.settle(drafts):
             self._collected.pop(name, None)  # rows of damaged cells were left alone: another pass
             self._collecting.pop(name, None)

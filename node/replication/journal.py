@@ -11,7 +11,7 @@ are put together before anything is done with them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -48,6 +48,19 @@ class Journal:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._begun: dict[tuple[str, bytes], int] = {}
+        """Keyspace, and the key of parts -> the link that they come on."""
+
+    def tidy(self, drafts: Callable[[str], Draft], hosted: Container[str]) -> None:
+        """Drop the parts whose rest no link will bring any more."""
+        for (keyspace, key), link_id in list(self._begun.items()):
+            if link_id in self._engine.links:
+                continue
+            draft = drafts(keyspace) if keyspace in hosted else None
+            if draft is None or next(draft.staged(key), None) is None:
+                del self._begun[keyspace, key]
+            elif not draft.state.is_applying:
+                draft.unstage(key)
 
     # Row by row
 
@@ -59,6 +72,7 @@ class Journal:
         if message.staged == 0:
             draft.unstage(key)
             shared.staged = 0
+            self._begun[shared.name, key] = link.id
         draft.stage(key + shared.staged.to_bytes(8, "big"), encode(message))
         shared.staged += 1
 
@@ -88,6 +102,7 @@ class Journal:
         if message.staged == 0:
             draft.unstage(key)
             shared.staged, shared.staged_upto = 0, boot.reached
+            self._begun[shared.name, key] = link.id
         if not shared.staged and message.staged != 0:
             raise ProtocolError("staged: a part without those before it")
         if message.full is not None:

@@ -10,6 +10,7 @@ from gossamer.replication import batch, limits
 from gossamer.replication.state import Bootstrap
 from gossamer.simulation import SimulatedNode
 from gossamer.simulation import node as simulated
+from gossamer.simulation.network import Weather
 from gossamer.testing import Cluster
 
 from .test_damaged import flip, put_back
@@ -235,3 +236,35 @@ def test_a_cell_beyond_every_message_arrives(monkeypatch: pytest.MonkeyPatch) ->
         cluster.advance(30)
         assert b.core.store.cell("default", X) == cell
         assert b.register("after").get() == 2
+
+
+def staged(node: SimulatedNode) -> int:
+    store = node.core.store
+    with store.reading() as txn:
+        return int(txn.stat(store._tables["default"].staged)["entries"])
+
+
+@pytest.mark.parametrize("is_full", [False, True])
+def test_parts_whose_rest_never_comes_are_dropped(is_full: bool) -> None:
+    with Cluster(2, seed=66) as cluster:
+        a, b = cluster.nodes
+        if is_full:
+            collected(cluster, a)
+            one_away(cluster)
+        else:
+            cluster.settle()
+            cluster.partition([a], [b])
+            cluster.advance(3)
+        chain(a, 200)
+        cluster.heal()
+        cluster.weather(Weather(delay=(0.05, 0.05)))
+        receiver = cluster.add() if is_full else b
+        while staged(receiver) < 6:
+            assert cluster.clock.step()
+        cluster.cut(a, receiver)
+        cluster.advance(5)
+        assert a.core.replica not in receiver.core.state("default").delivered.replicas(), "some is lacking"
+        assert staged(receiver) == 0
+        cluster.heal()
+        cluster.advance(60)
+        assert is_there(receiver, 200) and staged(receiver) == 0
