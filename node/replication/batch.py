@@ -55,9 +55,23 @@ class Gathering:
     batch only names the events that its cells belong to; the receiver applies all parts together.
     """
 
-    def __init__(self, view: View, theirs: Vector, *, size_max: int | None, is_part: bool = False) -> None:
+    def __init__(
+        self,
+        view: View,
+        theirs: Vector,
+        *,
+        size_max: int | None,
+        is_part: bool = False,
+        begun: Content | None = None,
+        is_answer: bool = False,
+    ) -> None:
+        """``begun``: what it holds already, which is not changed. ``is_answer``: to one whose cells are damaged: a large
+        cell goes whole, since slices replace none."""
         self._view, self._theirs, self._size_max, self.is_part = view, theirs, size_max, is_part
-        self.content = Content()
+        self._is_answer = is_answer
+        self.content = (
+            Content() if begun is None else Content(dict(begun.cells), dict(begun.groups), begun.size)
+        )
         self.is_sliced = False
         """It holds one cell, which goes on in the next part."""
         self.is_torn = False
@@ -84,6 +98,8 @@ class Gathering:
     def _is_too_large(self, last: int) -> bool:
         if self._size_max is None:
             return False
+        if self._is_answer:
+            return self.content.size > self._size_max
         is_sliced = last > limits.SLICE_BYTES
         return is_sliced or (self.content.size > self._size_max and len(self.content.cells) > 1)
 

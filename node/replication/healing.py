@@ -67,20 +67,24 @@ class Healer:
         shared.fetches = list(message.paths)
 
     def answer(self, link: Link, shared: Shared, view: View) -> batch.Content | None:
-        """The cells that the peer asked for, and what must come with them; None if they cannot be sent now.
+        """The cells that the peer asked for, and what must come with them; None if none can be sent now.
 
         ``link``'s peer must have all that we have collected: else our cells may include what it cannot claim.
         """
         assert shared.theirs is not None
-        gathering = batch.Gathering(view, shared.theirs, size_max=limits.PARTS_BYTES_MAX // 2)
+        content: batch.Content | None = None
         for at in shared.fetches:
+            gathering = batch.Gathering(
+                view, shared.theirs, size_max=limits.PARTS_BYTES_MAX // 2, begun=content, is_answer=True
+            )
             try:
                 gathering.add(at)
             except (Damaged, batch.TooLargeError):
-                return None
-            if gathering.content.size >= limits.BATCH_BYTES_TARGET:
+                continue  # the others can be sent all the same
+            content = gathering.content
+            if content.size >= limits.BATCH_BYTES_TARGET:
                 break
-        return gathering.content
+        return content
 
     # Replacing
 

@@ -326,3 +326,48 @@ def test_a_cell_whose_key_is_damaged_is_found_missing_and_comes_back(
         assert a.register("r4").get() == 4 and sums_up(a)
         assert not a.status()["damaged"]
         assert "a cell whose key is damaged was dropped" in caplog.text
+
+
+def test_a_cell_larger_than_a_part_is_replaced_whole_and_holds_up_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "SLICE_BYTES", 1_000)
+    with Cluster(3, seed=42) as cluster:
+        a = cluster.nodes[0]
+        cluster.settle()
+        cluster.partition(*([node] for node in cluster.nodes))
+        for node in cluster.nodes:
+            node.mv_register("large").set(node.name * 300)
+        a.register("small").set(1)
+        cluster.heal()
+        cluster.settle()
+        cluster.advance(10)
+        flip(a, "mv_register:large")
+        flip(a, "register:small")
+        for read in (a.mv_register("large").values, a.register("small").get):
+            with pytest.raises(Damaged):
+                read()
+        cluster.advance(30)
+        assert a.register("small").get() == 1
+        assert sorted(a.mv_register("large").values()) == [f"n{i}" * 300 for i in range(3)]
+        cluster.settle()
+        assert sums_up(a)
+
+
+def test_what_a_peer_cannot_send_holds_up_no_other() -> None:
+    with Cluster(2, seed=43) as cluster:
+        a, b = cluster.nodes
+        for name in ("r0", "r1"):
+            a.register(name).set(name)
+        cluster.settle()
+        cluster.advance(10)
+        stored = flip(b, "register:r0")
+        for name in ("r0", "r1"):
+            flip(a, f"register:{name}")
+            with pytest.raises(Damaged):
+                a.register(name).get()
+        cluster.advance(30)
+        assert a.register("r1").get() == "r1"
+        put_back(b, "register:r0", stored)
+        cluster.advance(30)
+        assert a.register("r0").get() == "r0"
