@@ -314,7 +314,7 @@ class Replica:
                 self.engine.connect(one.link, one.dialed, now.mono, one.vouched)
             case Disconnected():
                 self.engine.disconnect(one.link)
-            case Tick() if self._is_upkeep_due(now):
+            case Tick() if self._is_upkeep_due(now) and not self.engine.is_disowned:
                 self._upkeep.step(drafts, now)
         return None
 
@@ -322,6 +322,8 @@ class Replica:
         self, drafts: Callable[[str], Draft], made: dict[str, Draft], now: Instant
     ) -> list[tuple[Write, Result]]:
         """Rights of bounded counters: try the spends that wait, give and ask. What waits no longer, and its outcome."""
+        if self.engine.is_disowned:  # by a message of this turn: no event is made under the id any more
+            return []
 
         def has_changed(where: Where) -> bool:
             return where[0] in made and where[1] in made[where[0]].bounded
@@ -344,7 +346,7 @@ class Replica:
 
     def _say_farewell(self, drafts: Callable[[str], Draft], made: dict[str, Draft], now: Instant) -> None:
         """Write that this node has left, if nobody needs it any more."""
-        if self.engine.is_departing:
+        if self.engine.is_departing and not self.engine.is_disowned:
             ops = self._departure.farewell(
                 lambda name: made[name].state if name in made else self.store.state(name)
             )

@@ -23,6 +23,8 @@ def of(view: View, replica: bytes) -> Event | None:
     """The newest event of a replica that is delivered here, if its rows are not collected."""
     seq = view.state.delivered.last(replica)
     for grouped, cell_path in view.event_rows((replica, seq)) if seq else ():
+        if not grouped and view.is_collected(replica, seq):
+            continue  # after a full exchange an event over several cells has such rows, too
         entry = _entry(view.cell(cell_path), replica, seq)
         return Event(seq, grouped, _hash(cell_path), _left(entry) if entry else b"")
     return None

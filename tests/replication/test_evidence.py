@@ -11,12 +11,15 @@ import msgspec
 import pytest
 
 from gossamer.backend import make_op
-from gossamer.crdt import Vector, vector
+from gossamer.crdt import Dot, Vector, expiry, vector
 from gossamer.replication import evidence
 from gossamer.replication.messages import Event, Open
-from gossamer.turns import Write
+from gossamer.simulation import SimulatedNode
+from gossamer.store import View
+from gossamer.testing import Cluster
+from gossamer.turns import Instant, Received, Tick, Write
 
-from .bench import HOSTILE_LINK, ME, NO_DIGEST, PEER, Bench, at, bench
+from .bench import HOSTILE_LINK, ME, NO_DIGEST, PEER, Bench, at, bench, upto
 
 Change = Callable[[Event], Event | None]
 
@@ -78,3 +81,53 @@ def test_of_an_event_over_several_cells_some_may_be_gone() -> None:
         assert not gives_up_its_id(found, msgspec.structs.replace(event, path=b"otherone"))
         found.closed.clear()
         assert gives_up_its_id(found, msgspec.structs.replace(event, left=b"otherone"))
+
+
+def test_nothing_is_proved_by_one_who_got_the_event_without_its_rows() -> None:
+    with Cluster(3, seed=1) as cluster:
+        a, b, away = cluster.nodes
+        cluster.settle()
+        cluster.advance(5)
+        before = a.core.replica
+        with a.transaction() as tx:
+            tx.register("x").set(1)
+            tx.register("y").set(1)
+        while not all(_has(node, away.core.replica, (before, 1)) for node in (a, b)):
+            assert cluster.clock.step()
+        cluster.kill(away)
+        b.register("x").set(2)  # so of the event, which is stable, a row stays at both
+        cluster.advance(10)
+        assert _rows(a, (before, 1)) == _rows(b, (before, 1)) == [(True, at("register:x"))]
+        joiner = cluster.add()
+        cluster.advance(10)
+        assert _rows(joiner, (before, 1)) == [(False, at("register:x"))]
+        cluster.cut(a, joiner)
+        cluster.advance(5)
+        cluster.heal()
+        cluster.advance(5)
+        assert a.core.replica == before
+
+
+def _has(node: SimulatedNode, other: bytes, dot: Dot) -> bool:
+    return dot in node.core.state("default").peers.get(other, Vector())
+
+
+def _rows(node: SimulatedNode, dot: Dot) -> list[tuple[bool, bytes]]:
+    with node.core.store.snapshot() as views:
+        view: View = views("default")
+        return view.event_rows(dot)
+
+
+def test_in_the_turn_of_the_proof_no_event_is_made_under_the_id_any_more() -> None:
+    with bench(opened=False) as found:
+        wall, nothing = 1_700_000_000_000_000, vector.encode(Vector())
+        found.turn(found.write("register:x", "set", 1, None, (expiry.AT, wall + 1)))
+        found.connect(HOSTILE_LINK, PEER, "hostile")
+        found.say(HOSTILE_LINK, Open(0, "$system", nothing, nothing, NO_DIGEST, True))
+        proof = Open(0, "default", vector.encode(upto(9, ME)), nothing, NO_DIGEST, True)
+        later = Instant(wall + 10_000_000, found.mono + 10)
+        found.replica.turn([Received(HOSTILE_LINK, found.body(HOSTILE_LINK, proof)), Tick()], later)
+        assert found.replica.replica != ME
+        assert found.replica.state("default").delivered == upto(2, ME)
+        found.replica.turn([Tick()], later)
+        assert not found.replica.cell("default", at("register:x")).live, "swept under the new id"
