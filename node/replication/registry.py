@@ -134,6 +134,10 @@ class Registry:
         hosts = [m for m in self.remaining if keyspace in m.keyspaces]
         return {m.replica for m in hosts if keyspace not in m.read_only}
 
+    def readers(self, keyspace: str) -> set[bytes]:
+        """The current ids of the members that make no events in a keyspace."""
+        return {m.replica for m in self.remaining if keyspace in m.read_only}
+
     def is_agreed(self, seal: Seal) -> bool:
         """Every remaining member has found the id silent, or an operator forgot it; one who answers saw that."""
         needed = {m.name for m in self.remaining}

@@ -85,11 +85,16 @@ def may_go(cell_path: bytes, cell: Cell, counter: Cell, stable_: Vector) -> bool
 def folder(cell: Cell, keyspace: str, state: State, registry: Registry) -> bytes | None:
     """The one replica that is to fold a pending operation: the lowest that wrote it, or if that is sealed its heir.
 
-    An heir waits until it has all that there is of the sealed id, as that may have folded it.
+    An heir waits until it has all that there is of the sealed id, as that may have folded it. For one that has dropped the keyspace,
+    or only reads it by now, the lowest of those that write does it.
     """
     *sealed, last = registry.succession(cell.live[0].replica)
     bounds = (registry.seals[replica].bound(keyspace) for replica in sealed)
-    return last if all(state.delivered.covers(bound) for bound in bounds) else None
+    if not all(state.delivered.covers(bound) for bound in bounds):
+        return None
+    if last in registry.dropped(keyspace) or last in registry.readers(keyspace):
+        return min(registry.writers(keyspace), default=None)
+    return last
 
 
 def foldable(

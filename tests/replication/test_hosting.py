@@ -49,6 +49,32 @@ def test_only_hosts_have_what_is_written_and_a_node_between_passes_nothing_on() 
         assert a.status()["keyspaces"][NAME]["unreachable_hosts"] == []
 
 
+@pytest.mark.parametrize("is_dropped", [True, False])
+def test_additions_of_one_that_writes_no_more_are_folded_by_another(is_dropped: bool) -> None:
+    with Cluster(3, seed=3, keyspaces=("default", NAME)) as cluster:
+        a, b, away = cluster.nodes
+        cluster.settle()
+        cluster.advance(3)
+        cluster.kill(away)
+        for n in range(5):
+            b.keyspace(NAME).counter("n").add(1, op_id=f"o{n}")
+        cluster.settle()
+        if is_dropped:
+            b.drop_keyspace(NAME)
+        else:
+            cluster.kill(b)
+            b.keyspaces, b.read_only = ("default",), (NAME,)
+            cluster.restart(b)
+        cluster.advance(3)
+        assert a.core.store.operation_counts(NAME).pending == 5
+        cluster.restart(away)
+        cluster.settle()
+        cluster.advance(10)
+        for node in (a, away):
+            assert node.core.store.operation_counts(NAME).pending == 0
+            assert node.keyspace(NAME).counter("n").value() == 5
+
+
 def test_a_node_can_do_without_the_default_keyspace(tmp_path: Path) -> None:
     with gossamer.open(tmp_path / "a", keyspaces=[NAME], host_default=False) as node:
         node.keyspace(NAME).counter("c").add(1)
