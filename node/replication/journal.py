@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from gossamer.crdt import EMPTY, Cell, Vector, join, vector
+from gossamer.crdt import EMPTY, Cell, MalformedError, Vector, join, vector
 
 from ..errors import ProtocolError
 from . import batch, limits
@@ -50,6 +50,7 @@ class Journal:
         self._engine = engine
         self._begun: dict[tuple[str, bytes], int] = {}
         """Keyspace, and the key of parts -> the link that they come on."""
+        self._told: set[str] = set()
 
     def tidy(self, drafts: Callable[[str], Draft], hosted: Container[str]) -> None:
         """Drop the parts whose rest no link will bring any more."""
@@ -57,10 +58,10 @@ class Journal:
             if link_id in self._engine.links:
                 continue
             draft = drafts(keyspace) if keyspace in hosted else None
-            if draft is None or next(draft.staged(key), None) is None:
+            if draft is not None and draft.state.is_applying:
+                continue
+            if draft is None or not draft.unstage(key):  # that they are gone is seen once it is committed
                 del self._begun[keyspace, key]
-            elif not draft.state.is_applying:
-                draft.unstage(key)
 
     # Row by row
 
@@ -130,12 +131,19 @@ class Journal:
         shared.staged, shared.is_repairing, shared.is_ack_owed = 0, False, True
 
     def go_on(self, draft: Draft, keyspace: str) -> bool:
-        """Apply some more of a journal: a bounded amount, so that others get their turns; False if damage holds it up."""
+        """Apply some more of a journal: a bounded amount, so that others get their turns; False if damage holds it up.
+
+        A part that is not what was kept holds it up for good, as nobody else need have what was in it.
+        """
         boot = draft.state.bootstrap
         assert boot is not None
         room = limits.APPLY_BYTES
         while boot.applied < boot.parts and room > 0:
-            unit = next(units(self._raws(draft, boot), boot.sender, boot.receiver))
+            try:
+                unit = next(units(self._raws(draft, boot), boot.sender, boot.receiver))
+            except MalformedError as error:
+                self._tell(keyspace, str(error))
+                return False
             if not self._apply(draft, keyspace, boot, unit):
                 return False  # until what is damaged is replaced
             for at in range(boot.applied, boot.applied + unit.parts):
@@ -152,7 +160,19 @@ class Journal:
 
     def _raws(self, draft: Draft, boot: Bootstrap) -> Iterator[bytes]:
         for at in range(boot.applied, boot.parts):
-            yield from draft.staged(_part(boot, at))
+            raw = next(draft.staged(_part(boot, at)), None)
+            if raw is None:
+                raise MalformedError(f"part {at} of {boot.parts} is not there")
+            yield raw
+
+    def _tell(self, keyspace: str, why: str) -> None:
+        """Have an operator told, once."""
+        if keyspace not in self._told:
+            self._told.add(keyspace)
+            self._engine.alarm(
+                f"keyspace {keyspace!r}: what a peer sent was damaged on this node's disk before it was applied ({why}); "
+                "the keyspace cannot go on here: drop it and host it again, or begin with an empty directory"
+            )
 
     def _apply(self, draft: Draft, keyspace: str, boot: Bootstrap, unit: Unit) -> bool:
         within = vector.decode(boot.vector)

@@ -179,11 +179,11 @@ class Receiver:
         return shared.is_second and not message.asked
 
     def is_taken(self, state: State, peer: bytes, keyspace: str, now: float) -> bool:
-        """Whether another node than ``peer`` is sending us all there is, and does not tarry."""
-        if state.bootstrap is None or state.bootstrap.sender == peer:
-            return False
+        """Whether another node than ``peer`` is sending us all there is, and does not tarry; or somebody's is being applied."""
         if state.is_applying:
             return True
+        if state.bootstrap is None or state.bootstrap.sender == peer:
+            return False
         links = self._engine.links.values()
         from_first = (k for k in links if k.peer == state.bootstrap.sender and not k.closing)
         return any(

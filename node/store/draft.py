@@ -308,23 +308,24 @@ class Draft(View):
         if self.tables.has_leftovers:  # there was no space to drop them in when the store was opened
             self.txn.drop(self.tables.staged, delete=False)
             self.tables.has_leftovers = False
-        self.txn.put(key, raw, db=self.tables.staged)
+        self.txn.put(key, record.closed(raw), db=self.tables.staged)
         self.has_changed = True
 
     def staged(self, prefix: bytes) -> Iterator[bytes]:
-        """The parts kept under a prefix, in order of their keys."""
+        """The parts kept under a prefix, in order of their keys. `MalformedError` for one that is not what was kept."""
         cursor = self.txn.cursor(db=self.tables.staged)
         found = cursor.set_range(prefix)
         while found and cursor.key().startswith(prefix):
-            yield cursor.value()
+            yield record.opened(cursor.value())
             found = cursor.next()
 
-    def unstage(self, prefix: bytes) -> None:
-        """Drop the parts kept under a prefix."""
-        cursor = self.txn.cursor(db=self.tables.staged)
+    def unstage(self, prefix: bytes) -> bool:
+        """Drop the parts kept under a prefix; whether there were any."""
+        cursor, is_any = self.txn.cursor(db=self.tables.staged), False
         while cursor.set_range(prefix) and cursor.key().startswith(prefix):
             cursor.delete()
-            self.has_changed = True
+            self.has_changed = is_any = True
+        return is_any
 
     def spill(self) -> None:
         """Hand what is staged in memory to LMDB, and forget what was read: a large batch must not grow memory."""

@@ -111,6 +111,34 @@ def test_a_journal_is_applied_though_its_sender_is_gone_and_the_node_was_killed(
         cluster.settle()
 
 
+@pytest.mark.parametrize("old", [b"xxxx", None, b""])
+def test_a_part_that_the_disk_has_changed_is_not_applied_and_nothing_else_stops(
+    old: bytes | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A value in it, its beginning, all of it."""
+    with Cluster(2, seed=61, keyspaces=("default", "orders")) as cluster:
+        a, joiner, _ = left_with_a_journal(cluster)
+        cluster.kill(joiner)
+        cluster.restart(joiner)
+        store = joiner.core.store
+        table = store._tables["default"].staged
+        with store._env.begin(write=True) as txn:
+            key, part = [(bytes(key), bytes(value)) for key, value in txn.cursor(db=table)][-3]
+            txn.delete(key, db=table)
+            if old != b"":
+                at = part.index(old) if old else 0
+                txn.put(key, part[:at] + b"\xc1" + part[at + 1 :], db=table)
+        cluster.advance(5)
+        with pytest.raises(NotReady):
+            joiner.counter("sum").value()
+        assert "damaged on this node's disk before it was applied" in caplog.text
+        cluster.restart(a)
+        a.keyspace("orders").register("r").set(1)
+        cluster.advance(20)
+        assert joiner.keyspace("orders").register("r").get() == 1
+        assert joiner.core.engine.registry.members["n0"].replica == a.core.replica
+
+
 def test_a_journal_that_damage_holds_up_is_looked_at_now_and_then_and_goes_on_once_mended() -> None:
     with Cluster(2, seed=66) as cluster:
         a, joiner, _ = left_with_a_journal(cluster)
