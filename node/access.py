@@ -24,6 +24,8 @@ from typing import Any
 
 import msgspec
 
+from .tls import version_of
+
 log = logging.getLogger("gossamer")
 
 KEY_BYTES, HASH_BYTES = 32, 32
@@ -60,7 +62,7 @@ class Access:
     def __init__(self, file: str | os.PathLike[str]) -> None:
         """`ValueError` for a file that cannot be used."""
         self._file = Path(file)
-        self._changed_at = _changed_at(self._file)
+        self._seen = version_of(self._file)
         self._keys = _read(self._file)
 
     def rights(self, key: str) -> tuple[str, Rights] | None:
@@ -74,10 +76,10 @@ class Access:
         return found
 
     def _look(self) -> None:
-        now = _changed_at(self._file)
-        if now == self._changed_at:
+        now = version_of(self._file)
+        if now == self._seen:
             return
-        self._changed_at = now
+        self._seen = now
         try:
             self._keys = _read(self._file)
         except ValueError as error:
@@ -92,13 +94,6 @@ def new_key() -> str:
 def hash_of(key: str) -> str:
     """What the file holds of a key."""
     return hashlib.blake2b(key.encode(), digest_size=HASH_BYTES, person=b"gossamer-access").hexdigest()
-
-
-def _changed_at(file: Path) -> int:
-    try:
-        return os.stat(file).st_mtime_ns
-    except OSError:
-        return 0  # the next look says why, once
 
 
 def _read(file: Path) -> dict[str, Rights]:

@@ -31,9 +31,24 @@ class TLS(msgspec.Struct, frozen=True, kw_only=True):
         """What is in the files. `ValueError` names the one that cannot be read."""
         return Files(*(_content(name, getattr(self, name)) for name in ("ca", "certificate", "key")))
 
-    def changed_at(self) -> tuple[int, ...]:
-        """When each file last changed, in ns; another value once one of them was replaced."""
-        return tuple(os.stat(getattr(self, name)).st_mtime_ns for name in ("ca", "certificate", "key"))
+    def versions(self) -> tuple[Version, ...]:
+        """Another value once one of the files was replaced."""
+        return tuple(version_of(getattr(self, name)) for name in ("ca", "certificate", "key"))
+
+
+Version = tuple[int, ...]
+
+
+def version_of(file: str | os.PathLike[str]) -> Version:
+    """Another value once a file was replaced, though by one that says it is as old; empty if it is not there.
+
+    Images and deployment tools give all files one time, so when it was written is not enough.
+    """
+    try:
+        found = os.stat(file)
+    except OSError:
+        return ()
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 class Files(msgspec.Struct, frozen=True):

@@ -47,16 +47,16 @@ class _Fetcher:
 
     def __init__(self, tls: TLS) -> None:
         self._tls = tls
-        self._seen = tls.changed_at()
+        self._seen = tls.versions()
         self.first = _configuration(tls.read())
 
     def __call__(self) -> grpc.ServerCertificateConfiguration | None:
         try:
-            now = self._tls.changed_at()
+            now = self._tls.versions()
             if now == self._seen:
                 return None
             found = _configuration(self._tls.read())
-        except (OSError, ValueError) as error:
+        except ValueError as error:
             log.warning("the certificate stays as it was: %s", error)
             return None
         self._seen = now

@@ -79,7 +79,11 @@ class Dialers:
         except GossamerError as error:  # the node is closed, or its disk hangs
             return f"this node cannot: {error}"
         vouched = None if self._tls is None else frozenset({name} if name else ())
-        async with self._channel(to, name) as channel:
+        try:
+            dialed = self._channel(to, name)
+        except ValueError as error:  # while its certificate is replaced, perhaps
+            return f"this node cannot: {error}"
+        async with dialed as channel:
             call = replication_pb2_grpc.ReplicationStub(channel).Exchange()
             try:
                 # Not wait_for, which before Python 3.12 loses a cancellation that comes as it ends.

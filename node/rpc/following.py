@@ -14,6 +14,7 @@ import time
 from contextlib import suppress
 from random import Random
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import grpc
 
@@ -43,26 +44,34 @@ class RemoteFeeds:
 
     def __init__(self, remote: RemoteBackend) -> None:
         self._remote = remote
+        self._streams: WeakSet[RemoteStream | RemoteAsyncStream] = WeakSet()
+
+    def cut(self) -> None:
+        """The client is closed: whoever waits for more is told, whichever connection he waits on."""
+        for stream in list(self._streams):
+            stream.cut()
+
+    def _stream(self, following: Following) -> RemoteStream:
+        self._streams.add(stream := RemoteStream(self._remote, following))
+        return stream
+
+    def _async_stream(self, following: Following) -> RemoteAsyncStream:
+        self._streams.add(stream := RemoteAsyncStream(self._remote, following))
+        return stream
 
     def watch(self, keyspace: str, wanted: Wanted) -> Watch:
-        return Watch(RemoteStream(self._remote, Following(self._remote.resolvers, keyspace, wanted)))
+        return Watch(self._stream(Following(self._remote.resolvers, keyspace, wanted)))
 
     def awatch(self, keyspace: str, wanted: Wanted) -> AsyncWatch:
-        return AsyncWatch(
-            RemoteAsyncStream(self._remote, Following(self._remote.resolvers, keyspace, wanted))
-        )
+        return AsyncWatch(self._async_stream(Following(self._remote.resolvers, keyspace, wanted)))
 
     def subscription(self, keyspace: str, name: str, wanted: Wanted, auto_ack: bool) -> Subscription:
         check_name(name)
         owner = os.urandom(8)
         return Subscription(
             name,
-            lambda: RemoteStream(
-                self._remote, Following(self._remote.resolvers, keyspace, wanted, name, owner)
-            ),
-            lambda: RemoteAsyncStream(
-                self._remote, Following(self._remote.resolvers, keyspace, wanted, name, owner)
-            ),
+            lambda: self._stream(Following(self._remote.resolvers, keyspace, wanted, name, owner)),
+            lambda: self._async_stream(Following(self._remote.resolvers, keyspace, wanted, name, owner)),
             time.monotonic,
             auto_ack,
         )
@@ -230,6 +239,12 @@ class RemoteStream:
         if call is not None:
             call.cancel()
 
+    def cut(self) -> None:
+        """End the call under way, from any thread; going on then says that the client is closed."""
+        call = self._call
+        if call is not None:
+            call.cancel()
+
     def acknowledge(self, place: Place) -> None:
         self._remote.acknowledge(self._following.acknowledgement(place))
 
@@ -251,6 +266,7 @@ class RemoteAsyncStream:
         self._channel: grpc.aio.Channel | None = None
         self._metadata: list[tuple[str, str]] = []
         self._call: Any = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._is_closed = False
         self._rng = Random()
 
@@ -288,6 +304,10 @@ class RemoteAsyncStream:
             except asyncio.CancelledError:
                 if self._is_closed:  # the call was cancelled, by `close`, and not the task
                     return False
+                task = asyncio.current_task()
+                if task is None or not task.cancelling():  # by `cut`
+                    await self._drop()
+                    self._remote.check()
                 raise
             except grpc.RpcError as error:
                 await self._drop()
@@ -299,6 +319,7 @@ class RemoteAsyncStream:
         self._remote.check()
         if self._channel is None:
             self._channel, self._metadata = self._remote.aio_channel()
+            self._loop = asyncio.get_running_loop()
         stub: Any = data_pb2_grpc.DataStub(self._channel)
         return stub.Watch(self._following.request(), metadata=self._metadata)
 
@@ -312,6 +333,12 @@ class RemoteAsyncStream:
         call, self._call = self._call, None
         if call is not None:
             call.cancel()
+
+    def cut(self) -> None:
+        """End the call under way, from any thread; going on then says that the client is closed."""
+        if self._loop is not None:
+            with suppress(RuntimeError):  # that loop is closed, so nobody waits
+                self._loop.call_soon_threadsafe(self._hang_up)
 
     async def acknowledge(self, place: Place) -> None:
         await self._remote.aacknowledge(self._following.acknowledgement(place))

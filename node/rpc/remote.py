@@ -11,6 +11,7 @@ have to be closed in it.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar, cast
@@ -31,13 +32,15 @@ from ..errors import Closed, GossamerError, LimitExceeded, VersionMismatch
 from ..handles.conflicts import Verb
 from ..handles.resolvers import Resolvers
 from ..limits import REPLY_BYTES_MAX
-from ..tls import TLS
+from ..tls import TLS, Version
 from ..waiting import Wait
 from . import address, credentials, faults, wire
 from .following import RemoteFeeds
 from .guard import KEY
 from .keyed import Keyed
 from .tries import Tries
+
+log = logging.getLogger("gossamer")
 
 Reply = TypeVar("Reply")
 
@@ -49,8 +52,11 @@ class RemoteBackend:
         self, target: str, timeout: float, tls: TLS | None = None, access_key: str | None = None
     ) -> None:
         self.target, self._timeout = check_address(target, "target"), timeout
-        self._tls, self._shown = tls, tls and tls.changed_at()
+        self._tls, self._shown = tls, tls and tls.versions()
+        self._unusable: object = None
+        """The versions of certificate files that could not be read."""
         self._key = access_key
+        self._credentials = None if tls is None else credentials.for_channel(tls)
         self._connect()
         self._closed = False
         self.bound: set[tuple[str, type]] = set()
@@ -60,11 +66,10 @@ class RemoteBackend:
         self._node = b""  # its replica id, once it has said
 
     def _connect(self) -> None:
-        if self._tls is None:
+        if self._credentials is None:
             self._channel = grpc.insecure_channel(self.target, options=address.CLIENT)
         else:
-            shown = credentials.for_channel(self._tls)
-            self._channel = grpc.secure_channel(self.target, shown, options=address.CLIENT)
+            self._channel = grpc.secure_channel(self.target, self._credentials, options=address.CLIENT)
         keyed = (
             self._channel if self._key is None else grpc.intercept_channel(self._channel, Keyed(self._key))
         )
@@ -73,14 +78,14 @@ class RemoteBackend:
     def aio_channel(self) -> tuple[grpc.aio.Channel, list[tuple[str, str]]]:
         """A connection of its own for the running loop, and what each call over it shows."""
         metadata = [] if self._key is None else [(KEY, self._key)]
-        if self._tls is None:
+        if self._credentials is None:
             return grpc.aio.insecure_channel(self.target, options=address.CLIENT), metadata
-        shown = credentials.for_channel(self._tls)
-        return grpc.aio.secure_channel(self.target, shown, options=address.CLIENT), metadata
+        return grpc.aio.secure_channel(self.target, self._credentials, options=address.CLIENT), metadata
 
     def close(self) -> None:
         """Close the connection. Again: does nothing."""
         self._closed = True
+        self.feeds.cut()
         self._channel.close()
 
     def cell(self, keyspace: str, cell_path: bytes) -> Cell:
@@ -324,11 +329,20 @@ class RemoteBackend:
         """`Closed` if it is."""
         if self._closed:
             raise Closed(f"the client of {self.target} is closed")
-        if self._tls is not None and (now := self._tls.changed_at()) != self._shown:
-            self._shown = (
-                now  # calls under way end on the old connection, which is gone with the last of them
-            )
-            self._connect()
+        if self._tls is not None and (now := self._tls.versions()) != self._shown:
+            self._renew(self._tls, now)
+
+    def _renew(self, tls: TLS, now: tuple[Version, ...]) -> None:
+        """Connect anew with a replaced certificate. One that cannot be read is not taken."""
+        try:
+            self._credentials = credentials.for_channel(tls)
+        except ValueError as error:
+            if now != self._unusable:
+                log.warning("the certificate stays as it was: %s", error)
+            self._unusable = now
+            return
+        self._shown = now  # calls under way end on the old connection, which is gone with the last of them
+        self._connect()
 
 
 class _Attempt:

@@ -223,6 +223,18 @@ async def test_async(node: Node, client: Client) -> None:
     assert await client.aunsubscribe("s")
 
 
+async def test_async_it_ends_with_its_client(node: Node, client: Client) -> None:
+    watch = client.awatch()
+    waiting = asyncio.create_task(anext(watch))
+    node.counter("c").add(1)
+    assert (await waiting).new == 1
+    waiting = asyncio.create_task(anext(watch))
+    await asyncio.sleep(0.2)
+    client.close()
+    with pytest.raises(Closed):
+        await asyncio.wait_for(waiting, 10)
+
+
 async def test_async_after_a_cut_it_goes_on(node: Node, far: tuple[Proxy, Client]) -> None:
     proxy, client = far
     async with client.awatch() as watch:

@@ -125,6 +125,19 @@ def test_a_changed_file_counts_at_once_and_a_wrong_one_does_not(
     assert caplog.text.count("stay as they were") == 2
 
 
+def test_a_changed_file_counts_though_it_says_that_it_is_as_old(place: Path) -> None:
+    file = place / "keys.toml"
+    before = keys_file(file, r='read = ["*"]')
+    os.utime(file, (1, 1))
+    with node(place) as a, connect(place, a, before["r"]) as old:
+        assert old.counter("c").value() == 0
+        keys_file(place / "other.toml", s='read = ["*"]')
+        os.utime(place / "other.toml", (1, 1))
+        os.replace(place / "other.toml", file)
+        with pytest.raises(Denied):
+            old.counter("c").value()
+
+
 def test_nodes_need_no_key(place: Path) -> None:
     keys_file(place / "keys.toml", r='read = ["*"]')
     from .test_node import eventually

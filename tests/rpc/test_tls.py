@@ -6,6 +6,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +163,63 @@ def test_a_bad_replacement_is_not_taken(tmp_path: Path, caplog: pytest.LogCaptur
         (tmp_path / "a.pem").write_text("not a certificate")
         assert serial(a.address, tls(tmp_path, "ops")) == before
         assert "stays as it was" in caplog.text
+
+
+def test_a_client_goes_on_while_its_certificate_is_away(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    authority(tmp_path, "a")
+    file, away = tmp_path / "ops.pem", tmp_path / "away"
+    with opened(tmp_path / "na", "a", tls(tmp_path, "a")) as a:
+        assert a.address is not None
+        with gossamer.connect(a.address, tls=tls(tmp_path, "ops")) as client:
+            file.rename(away)
+            client.counter("c").add(1)
+            client.counter("c").add(1)
+            file.write_text("not a certificate")
+            client.counter("c").add(1)
+            away.replace(file)
+            client.counter("c").add(1)
+        assert a.counter("c").value() == 4
+    assert caplog.text.count("stays as it was") == 2
+
+
+def test_a_node_dials_again_after_its_certificate_was_away(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    authority(tmp_path, "a", "b")
+    caplog.set_level("INFO", "gossamer")
+    address = f"127.0.0.1:{free_port()}"
+    with gossamer.open(
+        tmp_path / "nb", name="b", peers=[address], timing=FAST, tls=tls(tmp_path, "b")
+    ) as b:  # it does not listen, so that nobody else can dial
+        (tmp_path / "b.pem").rename(tmp_path / "away")
+        b.start()
+        eventually(lambda: "b.pem: No such file" in caplog.text, "it was dialed without")
+        (tmp_path / "away").replace(tmp_path / "b.pem")
+        with opened(tmp_path / "na", "a", tls(tmp_path, "a"), listen=address):
+            eventually(lambda: linked(b) == {"a"}, "dialed again")
+
+
+def test_a_watch_from_before_a_rotation_ends_with_its_client(tmp_path: Path) -> None:
+    ours = authority(tmp_path, "a")
+    with opened(tmp_path / "na", "a", tls(tmp_path, "a")) as a:
+        assert a.address is not None
+        client = gossamer.connect(a.address, tls=tls(tmp_path, "ops"))
+        client.counter("c").add(1)
+        watch, ended = client.watch(), threading.Event()
+        assert next(watch).new == 1
+
+        def follow() -> None:
+            with pytest.raises(gossamer.Closed):
+                next(watch)
+            ended.set()
+
+        threading.Thread(target=follow, daemon=True).start()
+        ours.issue("ops", (), 1.0, is_client=True)
+        assert client.counter("c").value() == 1  # over another connection
+        client.close()
+        assert ended.wait(10)
 
 
 @pytest.mark.parametrize(
