@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import click
@@ -26,21 +28,19 @@ SPOOLED_BYTES = 16 * 1024 * 1024
 
 @click.command("export")
 @click.argument("prefix", default="")
-@click.option("--output", "-o", type=click.File("w", encoding="utf-8", atomic=True), help="A file. [stdout]")
+@click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="A file. [stdout]")
 @in_keyspace
 @at_node
-def export(
-    prefix: str, output: IO[str] | None, keyspace: str, at: str, timeout: float, as_json: bool
-) -> None:
+def export(prefix: str, output: Path | None, keyspace: str, at: str, timeout: float, as_json: bool) -> None:
     """Print the cells whose path begins with PREFIX, a line of JSON each, for 'gossamer import'."""
     from ..maintenance import portable
 
-    count = 0
-    with node_at(at, timeout) as client:
+    count, is_file = 0, output is not None and str(output) != "-"
+    with node_at(at, timeout) as client, _whole(output if is_file else None) as file:
         for line in portable.lines(client.keyspace(keyspace), prefix):
-            click.echo(line, file=output)
+            click.echo(line, file=file)
             count += 1
-    if output is not None:
+    if is_file:
         _say(f"{count:,} cells", {"cells": count}, as_json)
 
 
@@ -64,6 +64,27 @@ def import_(file: IO[str], merge: bool, at: str, timeout: float, as_json: bool) 
         {"cells": totals},
         as_json,
     )
+
+
+@contextmanager
+def _whole(output: Path | None) -> Iterator[IO[str] | None]:
+    """A file to write that takes its place once it is whole: a failure leaves what was there. None: standard output."""
+    if output is None:
+        yield None
+        return
+    if output.exists() and not output.is_file():  # a pipe, a device
+        with output.open("w", encoding="utf-8") as there:
+            yield there
+        return
+    target = output.resolve()
+    draft = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        with draft.open("w", encoding="utf-8") as file:
+            yield file
+        draft.replace(target)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
 
 
 def _check_empty(client: Client, keyspaces: Iterable[str]) -> None:

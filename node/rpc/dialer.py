@@ -76,14 +76,11 @@ class Dialers:
         """Dial once, and stay for as long as the link lives; why it ended."""
         try:
             name = None if self._tls is None else await self._name_at(to)
-        except GossamerError as error:  # the node is closed, or its disk hangs
+            shown = None if self._tls is None else credentials.for_channel(self._tls)
+        except (GossamerError, ValueError) as error:  # it is closed, its disk hangs, its certificate is away
             return f"this node cannot: {error}"
         vouched = None if self._tls is None else frozenset({name} if name else ())
-        try:
-            dialed = self._channel(to, name)
-        except ValueError as error:  # while its certificate is replaced, perhaps
-            return f"this node cannot: {error}"
-        async with dialed as channel:
+        async with self._channel(to, name, shown) as channel:
             call = replication_pb2_grpc.ReplicationStub(channel).Exchange()
             try:
                 # Not wait_for, which before Python 3.12 loses a cancellation that comes as it ends.
@@ -97,14 +94,12 @@ class Dialers:
             finally:
                 call.cancel()
 
-    def _channel(self, to: str, name: str | None) -> grpc.aio.Channel:
-        if self._tls is None:
+    def _channel(self, to: str, name: str | None, shown: grpc.ChannelCredentials | None) -> grpc.aio.Channel:
+        if shown is None:
             return grpc.aio.insecure_channel(to, options=address.LINK)
         # A member's certificate is for its name; of one whose name is not known yet, for its host.
         named = [(credentials.TARGET_NAME, name)] if name else []
-        return grpc.aio.secure_channel(
-            to, credentials.for_channel(self._tls), options=[*address.LINK, *named]
-        )
+        return grpc.aio.secure_channel(to, shown, options=[*address.LINK, *named])
 
 
 def backoff(timing: LinkTiming, failures: int, rng: Random) -> float:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar, cast
@@ -28,7 +29,7 @@ from ..backend import Change, Op, expect
 from ..beaten import Record
 from ..config import check_address
 from ..documents import schema as schemas
-from ..errors import Closed, GossamerError, LimitExceeded, VersionMismatch
+from ..errors import Closed, GossamerError, LimitExceeded, Unreachable, VersionMismatch
 from ..handles.conflicts import Verb
 from ..handles.resolvers import Resolvers
 from ..limits import REPLY_BYTES_MAX
@@ -110,9 +111,9 @@ class RemoteBackend:
 
     def scan(self, keyspace: str, prefix: bytes) -> Iterator[tuple[bytes, Cell]]:
         self.check()
-        call = self._stub.Scan(pb.ScanRequest(keyspace=keyspace, prefix=prefix), timeout=self._timeout)
+        call: Any = self._stub.Scan(pb.ScanRequest(keyspace=keyspace, prefix=prefix))
         try:
-            for page in call:
+            while (page := self._next_page(call)) is not None:
                 self._note_clock(page.now)
                 for cell_path, data in zip(page.paths, page.cells, strict=True):
                     yield cell_path, wire.unpack_cell(cell_path, data)
@@ -120,6 +121,20 @@ class RemoteBackend:
             raise faults.raised(error, is_write=False) from None
         finally:
             call.cancel()
+
+    def _next_page(self, call: Any) -> pb.ScanPage | None:
+        """The next page of a scan; the timeout is for each, since many take long, and he who reads them may take his time."""
+        late = threading.Timer(self._timeout, call.cancel)
+        late.daemon = True
+        late.start()
+        try:
+            return cast(pb.ScanPage | None, next(call, None))
+        except grpc.RpcError as error:
+            if error.code() is grpc.StatusCode.CANCELLED and not self._closed:
+                raise Unreachable(f"no answer within {self._timeout:g} s") from None
+            raise
+        finally:
+            late.cancel()
 
     async def ascan(self, keyspace: str, prefix: bytes) -> list[tuple[bytes, Cell]]:
         return await asyncio.to_thread(lambda: list(self.scan(keyspace, prefix)))

@@ -8,13 +8,17 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from time import sleep
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
 import gossamer
 from gossamer import Keyspace
+from gossamer.cli.main import main
+from gossamer.maintenance import portable
 from gossamer.maintenance.portable import chunks, lines
 from gossamer.memory import MemoryBackend
 
@@ -206,3 +210,31 @@ def test_a_line_with_a_moment_for_what_cannot_expire_is_refused() -> None:
     line = '{"keyspace": "default", "path": "counter:c", "value": 1, "expires_at": "2100-01-01T00:00:00Z"}'
     with pytest.raises(ValueError, match="line 1: counter has no 'expire'"):
         loaded([line])
+
+
+def test_an_export_that_fails_leaves_the_file_that_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def some(*_: object) -> Iterator[str]:
+        yield "{}"
+        raise gossamer.Unreachable("it is gone")
+
+    monkeypatch.setattr(portable, "lines", some)
+    (tmp_path / "file").write_text("the last one")
+    done = CliRunner().invoke(main, ["export", "-o", str(tmp_path / "file")])
+    assert done.exit_code == 4
+    assert (tmp_path / "file").read_text() == "the last one"
+    assert [one.name for one in tmp_path.iterdir()] == ["file"]
+
+
+def test_an_export_takes_as_long_as_its_reader(tmp_path: Path) -> None:
+    at = f"127.0.0.1:{free_port()}"
+    with gossamer.open(tmp_path / "a", listen=at) as a:
+        for number in range(12):
+            a.register(f"r{number}").set("x" * 100_000)
+        with gossamer.connect(at, timeout=0.5) as client:
+            found = []
+            for path in client.keys():
+                found.append(path)
+                sleep(0.15)
+    assert len(found) == 12
