@@ -32,6 +32,9 @@ from ..store.lock import is_open_here
 from . import snapshot
 
 MANIFEST, PARTIAL = "manifest.json", ".partial"
+_OURS = frozenset(
+    (environment.DATA, "lock.mdb", MANIFEST, "gossamer", "gossamer.creating", "lock", "store", "witness")
+)
 HASH_BYTES = 1 << 20
 """Read at a time while hashing."""
 
@@ -75,7 +78,7 @@ def backup(
     """
     _check_target(target)
     partial = target.with_name(target.name + PARTIAL)
-    shutil.rmtree(partial, ignore_errors=True)
+    _clear(partial)
     partial.mkdir(parents=True)
     try:
         (copy or _copy_of(source))(partial)
@@ -122,7 +125,7 @@ def restore(where: Path, directory: Path) -> tuple[Backup, str]:
     found = check(where)
     _check_target(directory)
     partial = directory.with_name(directory.name + PARTIAL)
-    shutil.rmtree(partial, ignore_errors=True)
+    _clear(partial)
     try:
         lay_out(
             partial,
@@ -185,6 +188,19 @@ def _hash(file: Path) -> str:
 def _check_target(target: Path) -> None:
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise DirectoryUnusable(f"{target}: not empty; name a directory that is absent or empty")
+
+
+def _clear(partial: Path) -> None:
+    """What an interrupted backup or restore left; `DirectoryUnusable` if it may be somebody's."""
+    if not partial.is_symlink() and not partial.exists():
+        return
+    names = {one.name for one in partial.iterdir()} if partial.is_dir() else {""}
+    foreign = sorted(name for name in names if name.removesuffix(".new") not in _OURS)
+    if foreign:
+        raise DirectoryUnusable(
+            f"{partial}: in the way, and not left by a backup or restore; move it elsewhere"
+        )
+    shutil.rmtree(partial)
 
 
 def _take_place(partial: Path, target: Path) -> None:

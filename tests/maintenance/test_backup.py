@@ -239,3 +239,13 @@ def test_no_space_leaves_nothing_behind(tmp_path: Path, disk: Path) -> None:
     with pytest.raises(StoreFull):
         restore(tmp_path / "backup", disk / "b")
     assert not list(disk.iterdir())
+
+
+def test_what_is_somebody_s_beside_the_target_stays(tmp_path: Path) -> None:
+    with gossamer.open(tmp_path / "a") as node:
+        mine = tmp_path / "copy.partial" / "mine"
+        mine.parent.mkdir()
+        mine.write_text("precious")
+        with pytest.raises(gossamer.DirectoryUnusable, match="in the way"):
+            node.backup(tmp_path / "copy")
+    assert mine.read_text() == "precious"

@@ -233,8 +233,8 @@ def test_an_export_takes_as_long_as_its_reader(tmp_path: Path) -> None:
         for number in range(12):
             a.register(f"r{number}").set("x" * 100_000)
         with gossamer.connect(at, timeout=0.5) as client:
-            found = []
-            for path in client.keys():
+            found, paths = [], client.keys()
+            for path in paths:
                 found.append(path)
                 sleep(0.15)
     assert len(found) == 12
