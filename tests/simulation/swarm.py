@@ -34,7 +34,6 @@ SOMETIMES = (
     "full exchange resumed",
     "horizon inherited",
     "id sealed",
-    "identity disproven by a peer",
     "member came back",
     "new identity",
     "partition",
@@ -184,9 +183,11 @@ class Swarm(Schedule):
         if not node.is_alive:
             return
         state, engine = node.core.state(KEYSPACE), node.core.engine
-        before, self._ran[node.name] = self._ran.get(node.name), (node.core, node.core.replica)
-        if before is not None and before[0] is node.core and before[1] != node.core.replica:
-            self.outcome.count("identity disproven by a peer")
+        core, replica = self._ran.setdefault(node.name, (node.core, node.core.replica))
+        assert core is not node.core or replica == node.core.replica, (
+            f"{node} is proved to be another, and no id is used twice here"
+        )
+        self._ran[node.name] = (node.core, node.core.replica)
         if state.debt:
             self._had_debt.add(node.name)
         elif node.name in self._had_debt:
