@@ -78,6 +78,12 @@ REPLY_BYTES_MAX = 16 * 1024 * 1024
 """Bytes of one reply to a client. A cell that has grown by merging may exceed a message."""
 PAGE_CELLS = 500
 """Cells in a page of a scan: a page is read in one short read transaction, well under a millisecond a hundred."""
+
+HTTP_CONNECTIONS_MAX = 96
+"""Connections at once to a node's status page, and to its metrics: browsers and scrapers. Twice as many for a moment, while the oldest
+end. Each takes one of the files that the process may open, of which others use half, and one to the metrics a thread."""
+HTTP_READ_S = 10.0
+"""Seconds for a scraper to send its request."""
 PAGE_BYTES = 256 * 1024
 """Bytes after which a page of a scan is full, read or on the wire, however few its cells: a value may be 256 KiB, and somebody may
 read slowly."""

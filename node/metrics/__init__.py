@@ -15,7 +15,7 @@ import threading
 from importlib import resources
 from weakref import WeakKeyDictionary
 
-from prometheus_client import CollectorRegistry, generate_latest, start_http_server
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4 as CONTENT_TYPE
 
 from ..config import check_address
@@ -25,6 +25,7 @@ from ..node import Node
 from .canary import Canary
 from .catalogue import METRICS, Metric
 from .collector import NodeCollector
+from .server import start
 
 _lock = threading.Lock()
 _registries: WeakKeyDictionary[Node, CollectorRegistry] = WeakKeyDictionary()
@@ -62,7 +63,7 @@ def serve(node: Node, address: str) -> str:
     """
     host, _, port = check_address(address, "address", any_port=True).rpartition(":")
     try:
-        server, thread = start_http_server(int(port), host.strip("[]"), registry(node))
+        server, thread = start(host, int(port), registry(node))
     except OSError as error:
         raise ListenError(f"cannot listen on {address}: {error}") from None
 

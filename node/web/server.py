@@ -10,16 +10,17 @@ import asyncio
 import socket
 import ssl
 import threading
-from typing import Any
 
 import uvicorn
 
 from ..access import Access
 from ..config import check_address
+from ..door import Door, Listening
 from ..errors import Closed, ListenError
 from ..limits import END_S_MAX
 from ..node import Node
 from ..tls import TLS
+from .renewed import Renewed
 from .site import app
 
 GRACE_S = 2
@@ -35,13 +36,11 @@ def serve(node: Node, address: str) -> str:
     tls, access = node.security
     family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
     try:
-        listening = socket.create_server((host.strip("[]"), int(port)), family=family)
+        listening = Listening(socket.create_server((host.strip("[]"), int(port)), family=family), Door())
     except OSError as error:
         raise ListenError(f"cannot listen on {address}: {error}") from None
     server = uvicorn.Server(_config(node, tls, access))
-    thread = threading.Thread(
-        target=lambda: asyncio.run(server.serve(sockets=[listening])), name="gossamer-web", daemon=True
-    )
+    thread = threading.Thread(target=_run, args=(server, listening), name="gossamer-web", daemon=True)
 
     def stop() -> None:
         server.should_exit = True
@@ -57,23 +56,25 @@ def serve(node: Node, address: str) -> str:
     return f"http{'s' if tls else ''}://{host}:{listening.getsockname()[1]}/"
 
 
+def _run(server: uvicorn.Server, listening: socket.socket) -> None:
+    # The plain selector loop, whatever policy the program has set: others do not ask the socket to accept.
+    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+        runner.run(server.serve(sockets=[listening]))
+
+
 def _config(node: Node, tls: TLS | None, access: Access | None) -> uvicorn.Config:
-    security: dict[str, Any] = {}
-    if tls is not None:
-        security = {
-            "ssl_certfile": tls.certificate,
-            "ssl_keyfile": tls.key,
-            "ssl_ca_certs": str(tls.ca),
-            "ssl_cert_reqs": ssl.CERT_REQUIRED,
-        }
-    return uvicorn.Config(
+    config = uvicorn.Config(
         app(node, access=access),
         log_config=None,
         access_log=False,
         lifespan="off",
         timeout_graceful_shutdown=GRACE_S,
-        **security,
     )
+    config.load()
+    if tls is not None:
+        config.ssl = renewed = Renewed(ssl.PROTOCOL_TLS_SERVER)
+        renewed.follow(tls)
+    return config
 
 
 __all__ = ["serve"]

@@ -164,6 +164,26 @@ def test_with_keys_only_who_has_one_may_look(
     assert "<script>" not in refused.text
 
 
+def test_certificates_that_are_replaced_count_from_the_next_connection_on(
+    secured: tuple[str, ssl.SSLContext, str], tmp_path: Path
+) -> None:
+    address, context, _ = secured
+    context.load_cert_chain(tmp_path / "ops.pem", tmp_path / "ops-key.pem")
+    assert httpx.get(address, verify=context).status_code == 401
+    for old in ("ca.pem", "ca-key.pem"):
+        (tmp_path / old).unlink()
+    authority = Authority.at(tmp_path)
+    authority.issue("a", ["127.0.0.1"], days=1)
+    authority.issue("ops", [], days=1, is_client=True)
+    with pytest.raises(httpx.HTTPError):  # it knows the old authority
+        httpx.get(address, verify=context)
+    renewed = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
+    renewed.load_cert_chain(tmp_path / "ops.pem", tmp_path / "ops-key.pem")
+    assert httpx.get(address, verify=renewed).status_code == 401
+    (tmp_path / "a.pem").write_text("no certificate")
+    assert httpx.get(address, verify=renewed).status_code == 401
+
+
 def served(folder: Path, *args: str) -> subprocess.Popen[str]:
     command = [
         sys.executable,

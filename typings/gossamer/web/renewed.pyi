@@ -1,0 +1,1 @@
+from node.web.renewed import *
