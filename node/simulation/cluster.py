@@ -25,7 +25,6 @@ from typing import Self
 
 from ..limits import OP_WINDOW_S
 from ..replication.neighbours import is_mesh
-from ..replication.registry import SYSTEM
 from ..turns import Close, Connected, Disconnected, Effect, Instant, Received, Send
 from .network import CALM, Clock, Network, Weather, Wire
 from .node import SimulatedNode
@@ -153,6 +152,8 @@ class Cluster:
 
     def restart(self, node: SimulatedNode) -> None:
         """Start a node that is not running from what is on its disk."""
+        if node.is_alive:
+            raise ValueError(f"node {node.name} is running: kill it first")
         node.start()
         self._schedule(self._index(node))
 
@@ -188,7 +189,7 @@ class Cluster:
     def is_settled(self) -> bool:
         """Whether every running node holds the same and knows that its peers do."""
         alive = [node for node in self.nodes if node.is_alive]
-        for name in (SYSTEM, *self._keyspaces):
+        for name in sorted({name for node in alive for name in node.core.store.keyspaces()}):
             states = [node.core.state(name) for node in alive if name in node.core.store.keyspaces()]
             if any(not s.is_whole or s.delivered != states[0].delivered for s in states):
                 return False

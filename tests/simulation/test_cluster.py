@@ -123,6 +123,20 @@ def test_a_counter_bumped_often_behind_a_partition_is_sent_as_one_cell() -> None
         assert b.counter("n").value() == 5002
 
 
+def test_settle_waits_for_keyspaces_that_were_hosted_later() -> None:
+    with Cluster(3, seed=7) as cluster:
+        hosts = [node.keyspace("orders") for node in cluster.nodes]
+        cluster.advance(5)
+        hosts[0].counter("n").add(1)
+        cluster.settle()
+        assert [host.counter("n").value() for host in hosts] == [1, 1, 1]
+
+
+def test_a_node_that_runs_is_not_started_again() -> None:
+    with Cluster(2, seed=8) as cluster, pytest.raises(ValueError, match="n0 is running: kill it first"):
+        cluster.restart(cluster.nodes[0])
+
+
 def test_settle_says_what_each_node_lacks() -> None:
     with Cluster(2, seed=8) as cluster:
         a, b = cluster.nodes
