@@ -1,7 +1,7 @@
 """Whether an instance lives, and whether requests may go to it: two endpoints, as Kubernetes asks for them.
 
 What makes an instance not ready? That reads would fail or be of nothing (`NotReady`), or that writes fail (the disk failed,
-the node is closed). A node that lags, is cut off, or has a damaged cell goes on serving, and says so elsewhere.
+the node is closed, or leaves the cluster). A node that lags, is cut off, or has a damaged cell goes on serving, and says so elsewhere.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ async def health(store: Node | Client) -> tuple[bool, dict[str, Any]]:
         return False, {"ready": False, "why_not": [type(error).__name__]}
     fetching = [name for name, of in status["keyspaces"].items() if not of["ready"]]
     why_not = [f"keyspace {name!r} is being fetched for the first time" for name in fetching]
+    why_not += ["the node leaves the cluster"] if status["leaving"] or status["left"] else []
     catching_up = [name for name, of in status["keyspaces"].items() if of["catching_up"]]
     body = {"ready": not why_not, "why_not": why_not, "name": status["name"], "catching_up": catching_up}
     return not why_not, body

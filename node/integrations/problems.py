@@ -49,6 +49,7 @@ ANSWERS: dict[type[GossamerError], Answer] = {
     errors.TooStale: Answer(503, "What is here may be too old", retry=True),
     errors.NotReady: Answer(503, "The data is being fetched for the first time", retry=True),
     errors.ReadOnly: Answer(503, "This instance only reads", retry=True),
+    errors.Leaving: Answer(503, "This instance stops for good", retry=True),
     errors.Closed: Answer(503, "The service is stopping", retry=True),
     errors.Unreachable: Answer(503, "The data cannot be reached", retry=True, tells=False),
     errors.OutcomeUnknown: Answer(504, "Whether it was done is not known", tells=False),

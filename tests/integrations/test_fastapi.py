@@ -35,6 +35,7 @@ from gossamer.integrations.fastapi import (
     health_router,
     lifespan,
 )
+from gossamer.integrations.health import health
 from gossamer.integrations.problems import ANSWERS, answer_to, problem_of
 
 from ..rpc.proxy import Proxy
@@ -232,6 +233,23 @@ def test_health(stack: ExitStack, tmp_path: Path) -> None:
     assert far.get("/livez").status_code == 200
     assert far.get("/readyz").status_code == 503
     assert far.get("/readyz").json() == {"ready": False, "why_not": ["Unreachable"]}
+
+
+def test_an_instance_that_leaves_is_not_asked_any_more(tmp_path: Path) -> None:
+    with (
+        gossamer.open(tmp_path / "b", name="b", listen="127.0.0.1:0", timing=FAST) as b,
+        gossamer.open(tmp_path / "a", name="a", peers=[b.address], timing=FAST) as a,
+    ):
+        a.wait_for(b.token(), DEADLINE_S)
+        a.counter("sold").add(1)
+        a.wait_replicated(a.token(), 1, DEADLINE_S)
+        a.leave(timeout=DEADLINE_S)
+        with pytest.raises(errors.Leaving) as raised:
+            a.counter("sold").add(1)
+        assert answer_to(raised.value).status == 503
+        is_ready, body = asyncio.run(health(a))
+        assert not is_ready
+        assert body["why_not"] == ["the node leaves the cluster"]
 
 
 def test_workers_beside_one_node(stack: ExitStack, tmp_path: Path) -> None:
