@@ -238,7 +238,7 @@ def test_health(stack: ExitStack, tmp_path: Path) -> None:
 def test_an_instance_that_leaves_is_not_asked_any_more(tmp_path: Path) -> None:
     with (
         gossamer.open(tmp_path / "b", name="b", listen="127.0.0.1:0", timing=FAST) as b,
-        gossamer.open(tmp_path / "a", name="a", peers=[b.address], timing=FAST) as a,
+        gossamer.open(tmp_path / "a", name="a", peers=[str(b.address)], timing=FAST) as a,
     ):
         a.wait_for(b.token(), DEADLINE_S)
         a.counter("sold").add(1)
