@@ -457,6 +457,8 @@ class Engine:
                 yield self._open(link, name, views(name))
                 shared = link.shared[name]
             if shared.theirs is None:
+                if name == SYSTEM and now - link.opened_at >= limits.OPEN_TIMEOUT_S:
+                    self.close(link, f"the registry was not opened within {limits.OPEN_TIMEOUT_S:g} s")
                 continue
             view = views(name)
             if shared.is_quiet(view.state, aged[name]) and now < (until := self._quiet_until(shared, view)):

@@ -37,6 +37,8 @@ ACK_TIMEOUT_S = 30.0
 """Seconds without an acknowledgement of what was sent after which the link is given up; a commit of the largest batch fits."""
 HELLO_TIMEOUT_S = 5.0
 """Seconds that a new link may take to say hello; an idle stranger is closed."""
+OPEN_TIMEOUT_S = 30.0
+"""Seconds that a peer may take to open the registry, which everybody hosts; if that was lost, nothing else would be said."""
 COLLECT_EVERY_S = 1.0
 """Seconds between steps of collection, while stability moves."""
 COLLECT_ROWS = 500

@@ -444,6 +444,18 @@ def test_b13_a_link_that_says_nothing_is_ended() -> None:
         assert found.closed == {3: "no hello within 5 s"}
 
 
+def test_b13_a_link_that_says_hello_and_nothing_more_is_ended() -> None:
+    """What it had to say may have been the last that was lost: no later message would tell."""
+    with bench() as found:
+        found.turn(Connected(3, None), Received(3, found.body(3, hello())))
+        found.mono += limits.OPEN_TIMEOUT_S - 1
+        found.turn(Tick())
+        assert 3 not in found.closed
+        found.mono += 1
+        found.turn(Tick())
+        assert found.closed[3] == "the registry was not opened within 30 s"
+
+
 def test_b13_thousands_of_links_are_not_kept() -> None:
     with bench() as found:
         most = limits.LINKS_MAX - 2
