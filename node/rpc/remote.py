@@ -150,7 +150,7 @@ class RemoteBackend:
         while True:
             self.check()
             try:
-                reply = self._stub.Write(tries.request, timeout=tries.remaining())
+                reply = self._begun(self._stub.Write, tries.request, timeout=tries.remaining())
             except grpc.RpcError as error:
                 time.sleep(self._pause(tries, error))
             else:
@@ -167,7 +167,7 @@ class RemoteBackend:
         tries = Tries(request, self._node, self._timeout + wait)
         while True:
             self.check()
-            call = cast(Any, self._stub.Write).future(tries.request, timeout=tries.remaining())
+            call = self._begun(cast(Any, self._stub.Write).future, tries.request, timeout=tries.remaining())
             await _done(call)
             try:
                 reply = call.result()
@@ -270,7 +270,7 @@ class RemoteBackend:
             keyspace=keyspace, prefix=prefix, limit=limit, before=before or 0, settled=settled
         )
         try:
-            notes = list(self._stub.Conflicts(request, timeout=self._timeout))
+            notes = list(self._begun(self._stub.Conflicts, request, timeout=self._timeout))
         except grpc.RpcError as error:
             raise faults.raised(error, is_write=False) from None
         return list(map(wire.unpack_note, notes)), sum(note.ByteSize() for note in notes) >= REPLY_BYTES_MAX
