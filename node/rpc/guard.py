@@ -63,8 +63,9 @@ class Guard(grpc.aio.ServerInterceptor):
 
         async def stream(request: Any, context: Context) -> Any:
             await self._check(request, context, right, key)
-            async for reply in handler.unary_stream(request, context):
-                yield reply
+            await handler.unary_stream(
+                request, context
+            )  # which sends by itself, as `malformed.Reader` has it
 
         if handler.unary_unary is not None:
             return grpc.unary_unary_rpc_method_handler(

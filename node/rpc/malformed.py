@@ -5,7 +5,9 @@ Left to itself, gRPC ends such a call with UNKNOWN and writes a traceback for ea
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from typing import Any
 
 import grpc
@@ -25,7 +27,8 @@ class Malformed:
 
 
 class Reader(grpc.aio.ServerInterceptor):
-    """Reads the requests of every method, the innermost of the interceptors."""
+    """Reads the requests of every method, the innermost of the interceptors, and sends the answers of streams itself: gRPC
+    writes a traceback for each that it cannot send any more."""
 
     async def intercept_service(
         self,
@@ -82,14 +85,17 @@ def _streamed(serve: Callable[[Any, Context], Any]) -> Callable[[Any, Context], 
             if isinstance(request, Malformed):
                 await _refuse(context)
             if hasattr(found := serve(request, context), "__aiter__"):
-                async for reply in found:
-                    yield reply
+                async with aclosing(found):
+                    async for reply in found:
+                        await context.write(reply)
             else:  # it writes to the context by itself
                 await found
         except grpc.aio.AbortError as error:
             request = found = None
             _let_go(error)
             raise
+        except grpc.aio.InternalError as error:  # the call is over, by its deadline say, and takes no more
+            raise asyncio.CancelledError from error
 
     return stream
 
