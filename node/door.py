@@ -6,6 +6,7 @@ or a scraper, away for good. So the oldest goes, and who means it comes again.
 
 from __future__ import annotations
 
+import resource
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,7 +21,9 @@ class Door:
     """Counts the connections that one listening socket has accepted; on one thread."""
 
     def __init__(self, most: int = HTTP_CONNECTIONS_MAX) -> None:
-        self._most = most
+        """``most`` is an eighth of the files that the process may open, if that is less."""
+        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._most = most if files == resource.RLIM_INFINITY else max(1, min(most, files // 8))
         self._inside: list[socket.socket] = []
         self._leaving: list[socket.socket] = []
         """Told to end, and not closed yet."""

@@ -366,6 +366,7 @@ class Replica:
             seen is None
             or may_be_mended
             or seen.delivered != system.delivered
+            or seen.digest != system.digest  # a repair that fits a batch changes nothing else
             or system.bootstrap is not seen.bootstrap
         ):
             self._system_seen = system
