@@ -111,7 +111,7 @@ class RemoteBackend:
 
     def scan(self, keyspace: str, prefix: bytes) -> Iterator[tuple[bytes, Cell]]:
         self.check()
-        call: Any = self._stub.Scan(pb.ScanRequest(keyspace=keyspace, prefix=prefix))
+        call = self._begun(self._stub.Scan, pb.ScanRequest(keyspace=keyspace, prefix=prefix))
         try:
             while (page := self._next_page(call)) is not None:
                 self._note_clock(page.now)
@@ -310,7 +310,7 @@ class RemoteBackend:
     def pages(self, request: pb.WatchRequest) -> Any:
         """The call of a Watch, to iterate and to cancel."""
         self.check()
-        return self._stub.Watch(request)
+        return self._begun(self._stub.Watch, request)
 
     def acknowledge(self, request: pb.AcknowledgeRequest) -> None:
         """How far a subscription has come. Sent twice it does no more, so it may be tried again."""
@@ -325,7 +325,7 @@ class RemoteBackend:
     ) -> Reply:
         self.check()
         try:
-            return method(request, timeout=self._timeout + wait)
+            return cast(Reply, self._begun(method, request, timeout=self._timeout + wait))
         except grpc.RpcError as error:
             raise faults.raised(error, is_write) from None
 
@@ -333,17 +333,28 @@ class RemoteBackend:
         self, method: Callable[..., Reply], request: object, *, is_write: bool = False, wait: float = 0.0
     ) -> Reply:
         self.check()
-        call = cast(Any, method).future(request, timeout=self._timeout + wait)
+        call = self._begun(cast(Any, method).future, request, timeout=self._timeout + wait)
         await _done(call)
         try:
             return cast(Reply, call.result())
         except grpc.RpcError as error:
             raise faults.raised(error, is_write) from None
 
+    def _begun(self, method: Callable[..., Any], *args: Any, **settings: Any) -> Any:
+        try:
+            return method(*args, **settings)
+        except ValueError:
+            self._say_if_closed()
+            raise
+
+    def _say_if_closed(self) -> None:
+        """For a `ValueError` of gRPC's, which is what it says of a channel that was closed since `check`."""
+        if self._closed:
+            raise Closed(f"the client of {self.target} is closed") from None
+
     def check(self) -> None:
         """`Closed` if it is."""
-        if self._closed:
-            raise Closed(f"the client of {self.target} is closed")
+        self._say_if_closed()
         if self._tls is not None and (now := self._tls.versions()) != self._shown:
             self._renew(self._tls, now)
 

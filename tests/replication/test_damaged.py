@@ -379,7 +379,6 @@ def test_what_a_peer_cannot_send_holds_up_no_other() -> None:
 def test_the_registry_is_read_again_once_what_was_damaged_is_replaced_by_a_repair() -> None:
     """The full exchange fits a batch: neither the vector nor the bootstrap is another than before."""
     with Cluster(2, seed=44) as cluster:
-        a, b = cluster.nodes
         cluster.settle()
         cluster.advance(10)
         address = path.of_text("map:members/map:n1/register:address")
