@@ -134,12 +134,13 @@ class Departure:
         hosts, linked = self._hosting.others(name), self._engine.linked(name)
         kept, has = Vector(), {m.name: self._knowledge.had_by(m, name, state) for m in hosts}
         for member in self._as_durable(hosts):
-            if member.replica in knowing:
+            if member.replica in knowing and self._hosting.is_sound(member, name):
                 kept.update(has[member.name])
         lost = state.delivered.minus(kept).count()
         if lost:
             names = ", ".join(sorted(has)) or "nobody"
-            return f"keyspace {name!r}: {lost} events are on no other host that has confirmed them; it is hosted by {names}"
+            why = f"it is hosted by {names}{self._hosting.doubts(name)}"
+            return f"keyspace {name!r}: {lost} events are on no other host that has confirmed them; {why}"
         begun = self._begun.get(name, Vector()).copy()
         begun.update(state.delivered.only(self._engine.identity.replica))
         for member in hosts:

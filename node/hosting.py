@@ -1,9 +1,9 @@
 """Which keyspaces a node hosts, which of them it only reads, and how it lets go of one.
 
 The question this answers: *may this go now?* A node that drops a keyspace first says so in the registry. It lets go once other
-hosts have everything, and have told their vectors since they knew of it. A host that knew no longer counts on this
-node; one that was leaving itself when it heard of it is not counted here, as what it had told is known by then. So two
-hosts that leave at once never rely on each other.
+hosts have everything, and have told their vectors since they knew of it. One whose copy is in doubt (`replication.doubts`) is not
+counted, whatever its vector says. A host that knew no longer counts on this node; one that was leaving itself when it heard of
+it is not counted here, as what it had told is known by then. So two hosts that leave at once never rely on each other.
 
 A replica id that had a keyspace and dropped it never has it again: others may remember for long how much it had, and would
 take it for having that. A node that hosts a keyspace again does so under a new id, and is fetched everything like any
@@ -49,11 +49,12 @@ class Hosting:
         if keyspace not in self._store.keyspaces():
             return ""
         lacking = self._store.state(keyspace).delivered.minus(self._had_by_others(keyspace)).count()
-        return (
-            f"keyspace {keyspace!r}: {lacking} events are on no other host that has confirmed them"
+        why = (
+            f"{lacking} events are on no other host that has confirmed them"
             if lacking
-            else f"keyspace {keyspace!r}: no other host has confirmed that it goes on without this node"
+            else "no other host has confirmed that it goes on without this node"
         )
+        return f"keyspace {keyspace!r}: {why}{self.doubts(keyspace)}"
 
     def may_go(self, keyspace: str) -> bool:
         """Whether other hosts that know that this node leaves have everything."""
@@ -76,10 +77,19 @@ class Hosting:
             if keyspace in m.keyspaces - m.leaving and m.replica != me.replica and m.name != me.name
         ]
 
+    def is_sound(self, member: Member, keyspace: str) -> bool:
+        """Whether nothing is known against a member's copy of a keyspace."""
+        return self._engine.doubt(member.replica, keyspace) is None
+
+    def doubts(self, keyspace: str) -> str:
+        """Which hosts do not count, and why, to stand behind what follows from it; empty if all do."""
+        found = [(m.name, self._engine.doubt(m.replica, keyspace)) for m in self.others(keyspace)]
+        return "".join(f"; {name} does not count, as it {why}" for name, why in sorted(found, key=str) if why)
+
     def _had_by_others(self, keyspace: str, among: set[bytes] | None = None) -> Vector:
         peers, out = self._store.state(keyspace).peers, Vector()
         for member in self.others(keyspace):
-            if among is None or member.replica in among:
+            if self.is_sound(member, keyspace) and (among is None or member.replica in among):
                 out.update(peers.get(member.replica, Vector()))
         return out
 

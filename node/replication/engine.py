@@ -21,6 +21,7 @@ from gossamer.crdt import MalformedError, Vector
 from ..errors import Damaged, ProtocolError
 from ..turns import Close, Send
 from . import evidence, limits
+from .doubts import Doubts
 from .duties import Duties
 from .freshness import Proof
 from .handshake import Handshake
@@ -109,6 +110,7 @@ class Engine:
         """Address that was dialed -> the name that the node there called itself by."""
         self.neighbours = Neighbours()
         self.signs = Signs()
+        self.doubts = Doubts()
         self.now = 0.0
         """Of the last outbox."""
         self.wall_ahead = 0
@@ -148,6 +150,7 @@ class Engine:
         for proofs in self.proofs.values():
             for replica in proofs.keys() - self.registry.current:
                 del proofs[replica]  # nobody waits for it, and there may be ever more of them
+        self.doubts.keep(self.registry.current)
 
     def close(self, link: Link, reason: str) -> None:
         """End a link after what is pending on it has been sent."""
@@ -227,6 +230,14 @@ class Engine:
             for link in self.links.values()
             if link.peer and keyspace in link.their_names and not link.closing
         }
+
+    def doubt(self, replica: bytes, keyspace: str) -> str | None:
+        """Why a host's copy of a keyspace is not to be relied on, whatever its vector says; None: nothing is known against it."""
+        for link in self.links.values():
+            shared = link.shared.get(keyspace) if link.peer == replica and not link.closing else None
+            if shared is not None and not shared.their_whole:
+                return "is itself catching up"
+        return self.doubts.about(replica, keyspace)
 
     # Beyond a full mesh
 

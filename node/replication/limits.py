@@ -115,6 +115,9 @@ FETCH_PATHS_MAX = 64
 """Damaged cells asked for at a time; the others are asked for once these are here."""
 FETCH_EVERY_S = 1.0
 """Seconds between two questions for damaged cells on one link and keyspace."""
+DOUBT_S = 3.0
+"""Seconds without a question for damaged cells after which what a host tells says that it has all of them: it repeats them
+every `FETCH_EVERY_S`, or `IDLE_S` later."""
 HEAL_ROWS_MAX = 100_000
 """Rows looked at to see whether a peer knows all of one damaged cell: a tenth of a second. Of a peer that lacks more
 nothing is taken until it has caught up."""

@@ -34,6 +34,7 @@ class News:
         link.bases.theirs = message.closed or link.bases.theirs
         shared.their_whole = True
         shared.their_digest = message.digest
+        self._engine.doubts.told(link.peer, shared.name, now)
         theirs, state = shared.theirs, draft.state
         assert theirs is not None
         if message.digest and theirs == state.delivered and state.is_whole and state.is_counted:
@@ -50,7 +51,9 @@ class News:
             proofs.setdefault(link.peer, Proof()).note(asked_at, shared.theirs.copy())
 
     def _compare(self, link: Link, shared: Shared, state: State) -> None:
-        if shared.their_digest == state.digest.to_bytes(16, "big"):
+        is_equal = shared.their_digest == state.digest.to_bytes(16, "big")
+        self._engine.doubts.compared(link.peer, shared.name, is_equal=is_equal)
+        if is_equal:
             return
         self._engine.mismatches[shared.name] = self._engine.mismatches.get(shared.name, 0) + 1
         over = (shared.their_digest, state.digest)

@@ -88,6 +88,7 @@ class Receiver:
             self._recognize(draft, link, event)
         if link.peer not in draft.state.peers:
             draft.set_peer(link.peer, Vector())  # a joiner counts as a member from its hello
+        shared.fetches = self._engine.doubts.linked(link.peer, shared.name, self._engine.now)
 
     def _prove(self, state: State, link: Link, theirs: Vector) -> None:
         """A peer that has more of our events than we made proves that we are a copy, or were rolled back."""
@@ -141,6 +142,7 @@ class Receiver:
             return
         if isinstance(message, Fetch):
             self._engine.healer.on_fetch(shared, message)
+            self._engine.doubts.asked(link.peer, shared.name, message.paths, now)
             return
         content, ids = (
             batch.Content(),
