@@ -49,16 +49,26 @@ def export(prefix: str, output: Path | None, keyspace: str, at: str, timeout: fl
 @click.option("--merge", is_flag=True, help="Into keyspaces that hold something: counters are added up.")
 @at_node
 def import_(file: IO[str], merge: bool, at: str, timeout: float, as_json: bool) -> None:
-    """Write what 'gossamer export' printed to FILE (- for standard input). All of it is checked first."""
+    """Write what 'gossamer export' printed to FILE (- for standard input). All of it is checked first.
+
+    So is that the node hosts the keyspaces and takes writes to them. What is refused all the same, for what a cell holds
+    already, ends it there, and it says up to which line all is written.
+    """
     with _twice(file) as lines, node_at(at, timeout) as client:
         totals: dict[str, int] = {}
         for chunk in _named(file, lines):
+            if (
+                chunk.keyspace not in totals
+            ):  # to write nothing is refused for the same reasons as to write something
+                _write(client, file, chunk._replace(ops=[], lines=chunk.lines[:1]), 0)
             totals[chunk.keyspace] = totals.get(chunk.keyspace, 0) + len(chunk.lines)
         if not merge:
             _check_empty(client, totals)
         lines.seek(0)
+        written = 0
         for chunk in _shown(_named(file, lines), sum(totals.values())):
-            _write(client, file, chunk)
+            _write(client, file, chunk, written)
+            written = chunk.lines[-1]
     _say(
         "\n".join(f"{name}: {count:,} cells" for name, count in totals.items()) or "nothing to import",
         {"cells": totals},
@@ -106,7 +116,9 @@ def _named(file: IO[str], lines: Iterable[str]) -> Iterator[Chunk]:
         raise Failure(f"{file.name}: {error}", USAGE) from None
 
 
-def _write(client: Client, file: IO[str], chunk: Chunk) -> None:
+def _write(client: Client, file: IO[str], chunk: Chunk, written: int) -> None:
+    """``written`` is the last line that is written already, 0 if none is."""
+    before = f"; the lines up to {written} are written: import the rest alone" if written else ""
     first, last = chunk.lines[0], chunk.lines[-1]
     where = f"{file.name}, line {first}" if first == last else f"{file.name}, lines {first} to {last}"
     try:
@@ -114,9 +126,9 @@ def _write(client: Client, file: IO[str], chunk: Chunk) -> None:
     except Unreachable:
         raise
     except GossamerError as error:
-        raise Failure(f"{where}: {error}", code_of(error)) from None
+        raise Failure(f"{where}: {error}{before}", code_of(error)) from None
     except (TypeError, ValueError) as error:
-        raise Failure(f"{where}: {error}", USAGE) from None
+        raise Failure(f"{where}: {error}{before}", USAGE) from None
 
 
 def _shown(chunks: Iterable[Chunk], total: int) -> Iterator[Chunk]:

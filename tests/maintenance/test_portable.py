@@ -177,6 +177,7 @@ def test_the_commands_carry_a_keyspace_to_another_node(tmp_path: Path) -> None:
         elsewhere = text.replace("default", "nowhere")
         done = command("import", "-", "--merge", "--at", places[1], stdin=text + elsewhere)
         assert done.returncode == 2 and "Error: <stdin>, line 2: keyspace 'nowhere'" in done.stderr
+        assert b.counter("c").value() == 6, "nothing of it was written"
 
 
 def test_what_a_node_refuses_is_named_by_its_lines(tmp_path: Path) -> None:
@@ -188,6 +189,31 @@ def test_what_a_node_refuses_is_named_by_its_lines(tmp_path: Path) -> None:
         done = command("import", "-", "--merge", "--at", place, stdin="\n" + text)
         assert done.returncode == 2 and "Error: <stdin>, lines 2 to 3: " in done.stderr, done.stderr
         assert a.counter("c").value() == 0
+
+
+def test_what_could_not_be_written_anyway_is_found_before_the_first_line_is(tmp_path: Path) -> None:
+    place, line = f"127.0.0.1:{free_port()}", '{"keyspace": "%s", "path": "%s", "value": 1}\n'
+    with gossamer.open(tmp_path / "a", listen=place, keyspaces=["seen"], read_only=["seen"]) as a:
+        for name in ("seen", "$system", "nowhere"):
+            text = line % ("default", "counter:c") + line % (name, "counter:c")
+            done = command("import", "-", "--merge", "--at", place, stdin=text)
+            assert done.returncode and f"<stdin>, line 2: keyspace '{name}'" in done.stderr, done.stderr
+            assert a.counter("c").value() == 0
+        assert not a.status()["keyspaces"]["default"]["events"], "to ask is no event"
+
+
+def test_what_was_written_before_a_line_that_is_refused_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(portable, "CELLS_A_CHUNK", 1)
+    place, line = f"127.0.0.1:{free_port()}", '{"keyspace": "default", "path": "%s", "value": 1}\n'
+    with gossamer.open(tmp_path / "a", listen=place) as a:
+        a.max_register("m").set("text")
+        text = line % "counter:c" + line % "max_register:m"
+        done = CliRunner().invoke(main, ["import", "-", "--merge", "--at", place], input=text)
+        assert done.exit_code == 2 and "line 2: " in done.stderr, done.stderr
+        assert "the lines up to 1 are written: import the rest alone" in done.stderr
+        assert a.counter("c").value() == 1
 
 
 def test_what_expires_comes_back_with_its_moment() -> None:
