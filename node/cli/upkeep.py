@@ -41,7 +41,7 @@ def working(what: str, quiet: bool) -> Iterator[None]:
 def backup(data: Path, target: Path, as_json: bool) -> None:
     """Copy the node in DATA, running or not, to TARGET: consistent, with a manifest and a checksum.
 
-    Run it on the node's machine. TARGET must be absent or empty. Writers are not held up.
+    Run it on the node's machine. TARGET must be absent or empty, and no mount point. Writers are not held up.
     """
     from .. import maintenance
 

@@ -76,6 +76,7 @@ def backup(
     ``copy`` copies the store where it is open in this process. Writers are not held up; the file may grow meanwhile, as
     pages that the copy reads are not used again. Raises `DirectoryUnusable` or `StoreFull`; then ``target`` is not there.
     """
+    target = target.resolve()  # "." has no name
     _check_target(target)
     partial = target.with_name(target.name + PARTIAL)
     _clear(partial)
@@ -123,6 +124,7 @@ def restore(where: Path, directory: Path) -> tuple[Backup, str]:
     ``directory`` must be absent or empty, and is there only once it is whole.
     """
     found = check(where)
+    directory = directory.resolve()
     _check_target(directory)
     partial = directory.with_name(directory.name + PARTIAL)
     _clear(partial)
@@ -186,6 +188,8 @@ def _hash(file: Path) -> str:
 
 
 def _check_target(target: Path) -> None:
+    if target.is_mount():
+        raise DirectoryUnusable(f"{target}: a mount point, whose place nothing can take; name a folder in it")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise DirectoryUnusable(f"{target}: not empty; name a directory that is absent or empty")
 

@@ -249,3 +249,18 @@ def test_what_is_somebody_s_beside_the_target_stays(tmp_path: Path) -> None:
         with pytest.raises(gossamer.DirectoryUnusable, match="in the way"):
             node.backup(tmp_path / "copy")
     assert mine.read_text() == "precious"
+
+
+def test_the_folder_one_is_in_and_a_mount_point(
+    tmp_path: Path, disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(tmp_path / "a")
+    with pytest.raises(DirectoryUnusable, match="a mount point"):
+        backup(tmp_path / "a", disk)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DirectoryUnusable, match="not empty"):
+        backup(Path("a"), Path())
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    backup(tmp_path / "a", Path())
+    assert read_manifest(tmp_path / "here").name == "a"
