@@ -67,7 +67,7 @@ AWAITED = {
     "connected": WRITERS,
     "context.abort": GRPCS,
     "context.send_initial_metadata": GRPCS,
-    "context.write": "the end of the call, which has a deadline or whose connection ends, cancels it",
+    "context.write": GRPCS,
     "continuation": "gRPC looks the method up",
     "done": "of a call with a timeout of its own",
     "faults.answering": "it makes answers of errors, and waits for nothing",

@@ -57,9 +57,8 @@ def import_(file: IO[str], merge: bool, at: str, timeout: float, as_json: bool) 
     with _twice(file) as lines, node_at(at, timeout) as client:
         totals: dict[str, int] = {}
         for chunk in _named(file, lines):
-            if (
-                chunk.keyspace not in totals
-            ):  # to write nothing is refused for the same reasons as to write something
+            # To write nothing is refused for the same reasons as to write something.
+            if chunk.keyspace not in totals:
                 _write(client, file, chunk._replace(ops=[], lines=chunk.lines[:1]), 0)
             totals[chunk.keyspace] = totals.get(chunk.keyspace, 0) + len(chunk.lines)
         if not merge:

@@ -51,8 +51,8 @@ class Healer:
 
     def _can_go_on(self, shared: Shared, view: View, damaged: list[bytes]) -> bool:
         """Whether the batch that was dropped would be taken now."""
-        if self._engine.registry.is_damaged:
-            return shared.name == SYSTEM and all(has_all_of(view, at, shared.theirs) for at in damaged)
+        if self._engine.registry.is_damaged and shared.name != SYSTEM:
+            return False
         if shared.is_deaf_to_parts:
             return not damaged
         return all(has_all_of(view, at, shared.theirs) for at in damaged)

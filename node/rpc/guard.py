@@ -63,9 +63,8 @@ class Guard(grpc.aio.ServerInterceptor):
 
         async def stream(request: Any, context: Context) -> Any:
             await self._check(request, context, right, key)
-            await handler.unary_stream(
-                request, context
-            )  # which sends by itself, as `malformed.Reader` has it
+            # It sends by itself, as `malformed.Reader` has it.
+            await handler.unary_stream(request, context)
 
         if handler.unary_unary is not None:
             return grpc.unary_unary_rpc_method_handler(

@@ -73,6 +73,14 @@ ONCE_FAILED_OF_A_KIND: dict[tuple[str, int], str] = {
         "core",
         1006097,
     ): "the oracle forgot that a replica's highest value is carried on by its later sets (its own mistake)",
+    (
+        "core",
+        1119571,
+    ): "both ends' openings of the keyspaces were lost, and nothing was said on the link any more",
+    (
+        "damage",
+        35,
+    ): "parts of a batch over a damaged cell of the registry ended the link, and came again, before the cell was asked for",
     ("partial", 1035): "a host that was leaving did not count, and a floor that it needed was collected",
 }
 """(kind, seed) -> what it was."""
