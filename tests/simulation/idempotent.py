@@ -19,7 +19,7 @@ from gossamer.store import View, operations
 from gossamer.turns import Write
 
 from .invariants import KEYSPACE, Invariants, value_of
-from .oracle import SPECS, Did
+from .oracle import SPECS, Did, Oracle
 from .schedule import Action, Schedule
 
 COUNTERS = tuple(path.of_text(text) for text in ("counter:i", "map:q/counter:i"))
@@ -37,6 +37,11 @@ def at(counter: bytes, name: str) -> bytes:
 class IdempotentInvariants(Invariants):
     """The same, with what operations add, and what is derived from them."""
 
+    def __init__(self, oracle: Oracle) -> None:
+        super().__init__(oracle)
+        self.known_at: dict[Dot, set[str]] = {}
+        """Of the events that removed notes: the nodes that the one that made it knew, which all had the note."""
+
     def _record_sweeps(self, node: SimulatedNode, view: View) -> None:
         me = node.core.replica
         last, made = node.core.state(KEYSPACE).delivered.last(me), self.oracle.made.get(me, 0)
@@ -48,6 +53,9 @@ class IdempotentInvariants(Invariants):
             op = ("fold", [p for p in paths if path.is_operation(p)]) if is_fold else ("remove", None)
             self.oracle.record((me, seq), dict.fromkeys(paths, op), before, 0)
             self.sweeps += not is_fold
+            if not is_fold:
+                linked = {link.hello.name for link in node.core.engine.links.values() if link.hello}
+                self.known_at[me, seq] = {node.name, *linked, *node.core.engine.registry.members}
 
     def _values(self, node: SimulatedNode, stored: dict[bytes, Cell]) -> None:
         delivered = node.core.state(KEYSPACE).delivered
@@ -112,6 +120,7 @@ class Idempotent(Schedule):
     """Its own writes beside those of the core, which keep the exchanges busy."""
 
     window_s: float
+    invariants: IdempotentInvariants
 
     def __init__(self, seed: int, steps: int = 40) -> None:
         super().__init__(seed, steps)
@@ -204,10 +213,16 @@ class Idempotent(Schedule):
         return self.rng.choice(ready) if ready else None
 
     def _is_swept(self, node: SimulatedNode, paths: list[bytes]) -> bool:
-        """After its window an operation may count again: that is no retry any more."""
-        delivered = node.core.state(KEYSPACE).delivered
-        histories = [self.oracle.visible(p, delivered) for p in paths]
-        return any(d.op == "remove" for history in histories for d in history)
+        """After its window an operation may count again: that is no retry any more.
+
+        Whoever was a member when the note was removed had it, and learns of its removal. One that joined later may have
+        got neither yet.
+        """
+        delivered, known_at = node.core.state(KEYSPACE).delivered, self.invariants.known_at
+        seen = [d for p in paths for d in self.oracle.visible(p, delivered)]
+        there_are = [d for p in paths for d in self.oracle.by_path.get(p, ())]
+        has_joined_since = any(d.dot in known_at and node.name not in known_at[d.dot] for d in there_are)
+        return has_joined_since or any(d.op == "remove" for d in seen)
 
     def do(
         self, ops: list[Op], name: str | None = None, *, node: SimulatedNode | None = None

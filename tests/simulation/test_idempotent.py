@@ -413,6 +413,36 @@ def test_one_that_was_swept_expires_while_its_context_is_there() -> None:
         assert a.counter("sold").value() == 5
 
 
+def test_a_node_that_joined_and_has_got_nothing_yet_counts_a_retry_once_within_the_window() -> None:
+    with cluster(2) as (run, (a, b)):
+        a.counter("sold").add(5, op_id="x")
+        run.advance(2)
+        assert operation.dones(note(a)), "it is folded"
+        c = run.add()
+        c.counter("sold").add(5, op_id="x")
+        settle(run, 3 * WINDOW_S)
+        assert values([a, b, c]) == [5, 5, 5]
+
+
+def test_after_the_window_such_a_node_takes_a_retry_for_a_new_operation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It has nothing to tell by but the time in the name; those who were members refuse, or know it."""
+    with cluster(2) as (run, (a, b)):
+        monkeypatch.setattr(time, "time_ns", lambda: int((run.clock.now + 1_700_000_000) * 1e9))
+        timed = gossamer.new_op_id()
+        a.counter("sold").add(5, op_id="x")
+        a.counter("sold").add(1, op_id=timed)
+        run.advance(3 * WINDOW_S)
+        assert not note(b).live, "it is swept"
+        c = run.add()
+        c.counter("sold").add(5, op_id="x")
+        with pytest.raises(OperationExpired, match="window of 5 s"):
+            c.counter("sold").add(1, op_id=timed)
+        settle(run)
+        assert values([a, b, c]) == [11, 11, 11]
+
+
 def test_a_note_that_carries_its_time_stays_longer_than_others_take_it() -> None:
     with cluster(2) as (run, (a, _)):
         for name in ("x", gossamer.new_op_id()):

@@ -81,6 +81,10 @@ ONCE_FAILED_OF_A_KIND: dict[tuple[str, int], str] = {
         "damage",
         35,
     ): "parts of a batch over a damaged cell of the registry ended the link, and came again, before the cell was asked for",
+    (
+        "idempotent",
+        1000287,
+    ): "the oracle took it for a retry that a joiner was asked after the window, when it had got no note yet (its own mistake)",
     ("partial", 1035): "a host that was leaving did not count, and a floor that it needed was collected",
 }
 """(kind, seed) -> what it was."""
