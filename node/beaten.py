@@ -6,7 +6,7 @@ that had not seen it, makes it lose. Equal values are no conflict, whoever wrote
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -65,16 +65,23 @@ def newly_beaten(cell_path: bytes, old: Cell, new: Cell, now: int) -> Iterator[R
             yield Record(cell_path, Written(entry.replica, entry.seq, entry.payload), by, now)
 
 
-def reinstated(cell_path: bytes, old: Cell, new: Cell) -> Iterator[Dot]:
+def reinstated(
+    cell_path: bytes, old: Cell, new: Cell, is_delivered: Callable[[bytes, int], bool]
+) -> Iterator[Dot]:
     """The beaten writes of ``old`` whose value ``new`` shows, since somebody who had seen them wrote it again.
 
-    A write that supersedes both the beaten value and what beat it was made by one who knew of both.
+    The write that shows superseded both the beaten value and what beat it, so its writer knew of both. The cell does not say
+    which write superseded what: so it must be the only one that is new here. Of two that came together one may have
+    superseded them, or a removal, and the other may say the same by chance.
     """
     if len(old.live) < 2 or path.kind_of(cell_path) != KIND:
         return
-    before, now = register_lww.winner(old), register_lww.winner(new)
+    before, now, seen = register_lww.winner(old), register_lww.winner(new), old.context()
     standing = {(entry.replica, entry.seq) for entry in new.live}
     if before is None or now is None or (before.replica, before.seq) in standing:
+        return
+    came = {r for r, seq in new.context().items() if seq > seen.get(r, 0) and not is_delivered(r, seq)}
+    if not came <= {now.replica} or now.seq <= seen.get(now.replica, 0):
         return
     for entry in register_lww.beaten(old):
         dot = entry.replica, entry.seq

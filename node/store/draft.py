@@ -122,8 +122,10 @@ class Draft(View):
             self._index_expiries(cell_path, old, new)
         if len(new.live) > 1 and self.tables.keeps_notes:
             self._beaten += beaten.newly_beaten(cell_path, old, new, self.wall)
-        if len(old.live) > 1 and self.tables.keeps_notes:
-            self._reinstated += ((dot, cell_path) for dot in beaten.reinstated(cell_path, old, new))
+        if len(old.live) > 1 and self.tables.keeps_notes and self.state.is_whole:
+            # Else the sender's cells take values away by themselves, and what superseded them may be collected.
+            again = beaten.reinstated(cell_path, old, new, self.state.delivered.has)
+            self._reinstated += ((dot, cell_path) for dot in again)
         if new.live or new.dead:
             encoded = codec.encode(new)
             weight = record.weight(cell_path, new, encoded)

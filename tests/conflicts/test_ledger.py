@@ -11,10 +11,12 @@ import pytest
 
 import gossamer
 from gossamer import Conflict, VersionMismatch
+from gossamer import beaten as beaten_values
 from gossamer.crdt import Cell, Dead, Entry, path, register_lww, values
 from gossamer.handles import Keyspace
 from gossamer.handles.conflicts import conflict
 from gossamer.memory import MemoryBackend
+from gossamer.replication.registry import SYSTEM, remove_ops
 from gossamer.simulation import SimulatedNode
 from gossamer.store import Store
 from gossamer.store.ledger import Bounds
@@ -235,6 +237,74 @@ def test_a_value_that_comes_again_by_chance_leaves_the_note_open(cluster: Cluste
     cluster.heal()
     cluster.settle()
     assert 1 in beaten(a) and 1 in beaten(b)
+
+
+def apart(cluster: Cluster, *groups: list[SimulatedNode], seconds: float = 5) -> None:
+    """Let the nodes of each group, and no others, meet for a while."""
+    cluster.heal()
+    cluster.partition(*groups)
+    cluster.advance(seconds)
+
+
+def collide_unseen(cluster: Cluster) -> None:
+    """The first two write 1 and 2, and both see that 2 stands; the third knows of neither. Then all are cut off."""
+    a, b, c = cluster.nodes
+    apart(cluster, [a], [b], [c])
+    a.register("price").set(1)
+    cluster.advance(1)
+    b.register("price").set(2)
+    apart(cluster, [a, b], [c])
+    assert [beaten(node) for node in cluster.nodes] == [[1], [1], []]
+    apart(cluster, [a], [b], [c])
+
+
+@pytest.mark.parametrize("over", [7, None])
+def test_of_writes_that_come_together_none_settles_a_note(cluster: Cluster, over: int | None) -> None:
+    """That which shows says by chance what was beaten; the one that had seen it says something else, or removes it."""
+    a, b, c = cluster.nodes
+    collide_unseen(cluster)
+    if over is None:
+        b.register("price").remove()
+    else:
+        b.register("price").set(over)
+    cluster.advance(1)
+    c.register("price").set(1)
+    apart(cluster, [a], [b, c])
+    cluster.heal()
+    cluster.settle()
+    assert [node.register("price").get() for node in cluster.nodes] == [1, 1, 1]
+    assert 1 in beaten(a) and 1 in beaten(b)
+
+
+def test_what_a_full_exchange_takes_away_settles_no_note(cluster: Cluster) -> None:
+    """What removed it has been collected, so it does not show that it was not what stands."""
+    a, b, c = cluster.nodes
+    collide_unseen(cluster)
+    b.register("price").remove()
+    c.register("price").set(1)
+    b.write(SYSTEM, remove_ops(a.name))
+    apart(cluster, [a], [b, c])
+    assert not any(node.core.store.cell("default", PRICE).dead for node in (b, c)), "it is not collected"
+    cluster.heal()
+    cluster.settle()
+    assert [node.register("price").get() for node in cluster.nodes] == [1, 1, 1]
+    assert beaten(a) == [1]
+
+
+@pytest.mark.parametrize("is_delivered", [True, False])
+def test_context_that_comes_back_is_of_no_write_that_came(is_delivered: bool) -> None:
+    """What was delivered here and collected does not hide who wrote it again."""
+    old = Cell((_entry(A, 1), _entry(B, 2)))
+    new = Cell((_entry(A, 1, seq=2, stamp=3),), (Dead(B, 1), Dead(C, 1)))
+    found = beaten_values.reinstated(PRICE, old, new, lambda replica, seq: is_delivered and replica == C)
+    assert list(found) == ([(A, 1)] if is_delivered else [])
+
+
+def test_what_stood_beside_both_settles_nothing_when_they_go() -> None:
+    """It says what was beaten, but was written before they were superseded, by one who had not seen it."""
+    old = Cell((_entry(A, 1), _entry(B, 1, stamp=2), _entry(C, 9, stamp=5)))
+    new = Cell((_entry(B, 1, stamp=2),), (Dead(A, 1), Dead(C, 2)))
+    assert not list(beaten_values.reinstated(PRICE, old, new, lambda _replica, _seq: False))
 
 
 def test_a_reinstated_value_goes_when_it_would_have_gone(cluster: Cluster) -> None:

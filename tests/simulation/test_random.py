@@ -85,6 +85,10 @@ ONCE_FAILED_OF_A_KIND: dict[tuple[str, int], str] = {
         "idempotent",
         1000287,
     ): "the oracle took it for a retry that a joiner was asked after the window, when it had got no note yet (its own mistake)",
+    (
+        "conflicts",
+        1000052,
+    ): "of two writes that came together one superseded a beaten value and the other said the same: taken for reinstated",
     ("partial", 1035): "a host that was leaving did not count, and a floor that it needed was collected",
 }
 """(kind, seed) -> what it was."""
