@@ -31,8 +31,8 @@ class Duties:
     def collect(self, draft: Draft, keyspace: str, after: bytes) -> tuple[bytes | None, list[bytes]]:
         """One step of collection from row key ``after`` on; where to go on, None at the end, and what to remove."""
         stable = self.collectable(draft.state, keyspace)
-        if not stable:
-            return None, []
+        if not stable or draft.damaged():
+            return None, []  # whose cell may replace a damaged one is read from rows that a peer lacks
         where, silent = stability.collect(draft, stable, after, limits.COLLECT_ROWS)
         if self.may_return():
             return where, []  # who comes back may have written *on* not knowing of the *off*
@@ -143,6 +143,8 @@ class Duties:
         if seal.is_closed:
             is_mine = bool(seal.answers or seal.silent) and me.replica == min(reg.current, default=b"")
             return registry.tidy_ops(me.name, seal) if is_mine else []
+        if self._engine.unmet():
+            return []  # nor who answers: two views without a member in common could both be agreed on
         remaining = {m.name for m in reg.remaining}
         mine = seal.answers.get(me.name, Answer())
         if seal.settled is None or not mine.view:
