@@ -22,9 +22,7 @@ HASH_BYTES = 8
 def of(view: View, replica: bytes) -> Event | None:
     """The newest event of a replica that is delivered here, if its rows are not collected."""
     seq = view.state.delivered.last(replica)
-    for grouped, cell_path in view.event_rows((replica, seq)) if seq else ():
-        if not grouped and view.is_collected(replica, seq):
-            continue  # after a full exchange an event over several cells has such rows, too
+    for grouped, cell_path in _rows(view, replica, seq) if seq else ():
         entry = _entry(view.cell(cell_path), replica, seq)
         return Event(seq, grouped, _hash(cell_path), _left(entry) if entry else b"")
     return None
@@ -32,7 +30,7 @@ def of(view: View, replica: bytes) -> Event | None:
 
 def contradicts(view: View, me: bytes, theirs: Event) -> bool:
     """Whether the event that a peer has under one of our dots cannot be the one that was made here."""
-    rows = view.event_rows((me, theirs.seq))
+    rows = _rows(view, me, theirs.seq)
     if any(grouped != theirs.grouped for grouped, _ in rows):
         return True
     same = [cell_path for _, cell_path in rows if _hash(cell_path) == theirs.path]
@@ -41,6 +39,12 @@ def contradicts(view: View, me: bytes, theirs: Event) -> bool:
     readable = [cell_path for cell_path in same if not view.is_damaged(cell_path)]
     entries = [_entry(view.cell(cell_path), me, theirs.seq) for cell_path in readable]
     return bool(theirs.left) and any(entry and _left(entry) != theirs.left for entry in entries)
+
+
+def _rows(view: View, replica: bytes, seq: int) -> list[tuple[bool, bytes]]:
+    """The rows that an event was made with. After a full exchange one over several cells has others, too."""
+    is_collected = view.is_collected(replica, seq)
+    return [(grouped, at) for grouped, at in view.event_rows((replica, seq)) if grouped or not is_collected]
 
 
 def _entry(cell: Cell, replica: bytes, seq: int) -> Entry | None:
