@@ -240,6 +240,12 @@ def arriving(incoming: Cell, local: Cell, is_delivered: Callable[[bytes, int], b
     return without(incoming, lambda entry: entry in late and seen.get(entry.replica, 0) < entry.seq)
 
 
+def only(cell: Cell, is_kept: Callable[[bytes, int], bool]) -> Cell:
+    """What is left of a cell without the dots that are to be forgotten, as if they had never been seen."""
+    live = [entry for entry in cell.live if is_kept(entry.replica, entry.seq)]
+    return make(live, [dead for dead in cell.dead if is_kept(dead.replica, dead.seq)])
+
+
 def complete(local: Cell, incoming: Cell, is_within: Callable[[bytes, int], bool]) -> Cell:
     """``local`` less the entries that a sender, whose view of this cell is complete within a vector, lacks."""
     seen = incoming.context()

@@ -135,8 +135,8 @@ class _Keyspace:
         self, txn: lmdb.Transaction[bytes], state: State, cell_path: bytes, cell: Cell
     ) -> Iterator[Finding]:
         for replica, seq in cell.dots():
-            if state.is_applying:
-                break  # its cells show what is delivered once all of the rest is applied
+            if state.is_applying or state.is_replacing:
+                break  # its cells show what is delivered, or forgotten, once all of the rest is applied
             if (replica, seq) not in state.delivered and not state.debt.has(replica, seq):
                 yield self._finding(
                     _text(cell_path), f"it shows {_dot(replica, seq)}, which was not delivered"

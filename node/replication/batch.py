@@ -238,6 +238,13 @@ class Complete:
     """The sender's delivered vector when the exchange began: its view of each cell is complete within it."""
     horizon: Vector
     """The sender's horizon: what it may have collected."""
+    replaces: bool = False
+    """The receiver's cells become the sender's, but for events that only the receiver has."""
+
+    @property
+    def bounds(self) -> tuple[bytes, bytes | None]:
+        """The first path of the range, and the first one behind it; None: there is none."""
+        return self.after + b"\x00" if self.after else b"", None if self.upto is None else self.upto + b"\x00"
 
     def contains(self, cell_path: bytes) -> bool:
         return self.after < cell_path and (self.upto is None or cell_path <= self.upto)
@@ -264,13 +271,16 @@ def apply(
     before = state.delivered.copy()
     passed, upto = _passed(state)
     groups = {dot: paths for dot, paths in content.groups.items() if dot not in before}
-    if complete is not None and not is_repair:
+    if complete is not None and complete.replaces:
+        _clear(draft, complete)
+    elif complete is not None and not is_repair:
         _clear_absent(draft, content, complete)
     for cell_path, incoming in content.cells.items():
         local = draft.cell(cell_path)
         was_quarantined = local.is_quarantined
         grouped: Collection[Dot] = groups
-        if cell_path in replaced:
+        is_as_sent = complete is not None and complete.replaces and complete.contains(cell_path)
+        if is_as_sent or cell_path in replaced:
             grouped = {*groups, *draft.groups(cell_path)}
         elif not is_repair:
             incoming = cells.arriving(incoming, local, passed.has if cell_path <= upto else before.has)
@@ -312,10 +322,27 @@ def shown(cell: Cell) -> Iterable[Dot]:
 
 def _clear_absent(draft: Draft, content: Content, complete: Complete) -> None:
     """A cell of ours that the sender does not have at all: what lies within its vector is dead."""
-    end = None if complete.upto is None else complete.upto + b"\x00"
-    for cell_path, local in list(draft.readable(complete.after + b"\x00" if complete.after else b"", end)):
+    for cell_path, local in list(draft.readable(*complete.bounds)):
         if cell_path not in content.cells:
             draft.put(cell_path, settled(draft, cells.complete(local, EMPTY, complete.vector.has)))
+
+
+def _clear(draft: Draft, complete: Complete) -> None:
+    """Of our cells nothing stays but what was delivered here and the sender lacks."""
+    delivered = draft.state.delivered
+
+    def is_kept(replica: bytes, seq: int) -> bool:
+        return delivered.has(replica, seq) and not complete.vector.has(replica, seq)
+
+    for cell_path, local in list(draft.readable(*complete.bounds)):
+        kept = cells.only(local, is_kept)
+        if kept == local:
+            continue
+        for dot in {*local.dots(), *draft.groups(cell_path)}:
+            if dot not in delivered and dot not in complete.vector:
+                for grouped in (False, True):
+                    draft.drop_row(dot, grouped, cell_path)
+        draft.put(cell_path, kept)
 
 
 def settled(draft: Draft, cell: Cell) -> Cell:

@@ -46,6 +46,7 @@ from .messages import (
     plain,
 )
 from .neighbours import Neighbours, is_mesh
+from .orphans import Orphans
 from .receiving import Receiver
 from .registry import SYSTEM, Registry
 from .sending import Sender
@@ -122,6 +123,7 @@ class Engine:
         self.wants = Wants(self)
         self.healer = Healer(self)
         self.journal = Journal(self)
+        self.orphans = Orphans(self)
         self._handshake = Handshake(self)
         self._sender = Sender(self)
         self._moment: Moment = ()

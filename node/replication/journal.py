@@ -178,7 +178,9 @@ class Journal:
         within = vector.decode(boot.vector)
         complete = None
         if unit.full is not None:
-            complete = batch.Complete(unit.full.after, unit.full.upto, within, draft.state.debt)
+            complete = batch.Complete(
+                unit.full.after, unit.full.upto, within, draft.state.debt, replaces=boot.replaces
+            )
         healer = self._engine.healer
         damaged = healer.touched(draft, unit.content, None if boot.is_repair else unit.full)
         if not all(has_all_of(draft, at, within) for at in damaged):

@@ -35,6 +35,8 @@ DIGEST_EVERY_S = 5.0
 """Seconds between digests told to a peer whose vector equals ours. A digest is 16 bytes."""
 ACK_TIMEOUT_S = 30.0
 """Seconds without an acknowledgement of what was sent after which the link is given up; a commit of the largest batch fits."""
+ORPHAN_S = 30.0
+"""Seconds that a node waits for what nobody linked has, before it has another send it everything. Whoever has it may come back."""
 HELLO_TIMEOUT_S = 5.0
 """Seconds that a new link may take to say hello; an idle stranger is closed."""
 OPEN_TIMEOUT_S = 30.0

@@ -112,6 +112,8 @@ class Shared:
     """The digests, the peer's and ours, over which we asked for a full exchange; not twice over the same."""
     has_answered: bool = False
     """A full exchange that the peer asked for has begun on this link."""
+    is_adopting: bool = False
+    """The peer was asked for a full exchange that replaces ours, and it has not begun."""
     is_repairing: bool = False
     """What is asked for has not ended."""
     wants: dict[bytes, int] = field(default_factory=dict)

@@ -157,7 +157,7 @@ class Receiver:
         self._prove(draft.state, link, shared.theirs)
         if isinstance(message, Batch):
             claim = batch.claim_of(message, ids, gained)
-            if not self._waits(draft.state, link, shared, message, now):
+            if not self._waits(draft, link, shared, message, now):
                 self._on_batch(draft, link, shared, message, content, claim)
         elif isinstance(message, Ack):
             self._on_ack(link, shared, message, now)
@@ -169,12 +169,16 @@ class Receiver:
             shared.asking.on_question(message.question)
         self._note_peer(draft, link, shared)
 
-    def _waits(self, state: State, link: Link, shared: Shared, message: Batch, now: float) -> bool:
+    def _waits(self, draft: Draft, link: Link, shared: Shared, message: Batch, now: float) -> bool:
         """Whether a batch is dropped, as it is of a full exchange that came while another one was under way.
 
         To a node that joins all members send everything, at once. If the later one took the place of the earlier, none would
         come to its end. It begins anew once the other is over.
         """
+        state = draft.state
+        if self._engine.orphans.holds_up(state, link, shared, message, now):
+            shared.is_second = True
+            return True
         if message.full is not None:
             shared.full_at = now
             shared.is_second = shared.is_second or self.is_taken(state, link.peer, shared.name, now)
@@ -215,6 +219,8 @@ class Receiver:
             shared.is_deaf = True  # what would be refused, and why, may be in what cannot be read
         if shared.is_deaf and not message.asked:
             return
+        if self._engine.orphans.begins(draft.state, link, shared, message):
+            self._engine.orphans.begin(draft.state, link, shared, message)
         if message.staged is not None:
             self._on_part(draft, link, shared, message, content, claim)
             return
@@ -338,7 +344,8 @@ class Receiver:
         ):  # what was being sent began from a vector that no longer says it all
             if shared.name in other.shared and not state.is_whole:
                 other.shared[shared.name].exchange = None
-        return batch.Complete(full.after, full.upto, vector.decode(under_way.vector), state.debt)
+        within = vector.decode(under_way.vector)
+        return batch.Complete(full.after, full.upto, within, state.debt, replaces=under_way.replaces)
 
     def _is_sending_full(self, keyspace: str) -> bool:
         exchanges = [

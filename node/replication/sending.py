@@ -65,6 +65,7 @@ class Sender:
             yield self._ack(link, shared, view)
         yield from self._engine.healer.ask(link, shared, view, now)
         if not is_whole:
+            yield from self._engine.orphans.ask(link, shared, view.state, now)
             self._wake(shared, shared.digest_at)
             return  # the vector does not say all that the cells show: nothing may be claimed or forwarded
         if not is_held:

@@ -25,6 +25,8 @@ class Bootstrap(msgspec.Struct, frozen=True, array_like=True):
     """How many are staged, all that there are; 0 while they are still coming, or none are."""
     applied: int = 0
     is_repair: bool = False
+    replaces: bool = False
+    """What another sender had begun is given up: this node's cells are replaced by the sender's. See `orphans`."""
 
 
 class State:
@@ -60,12 +62,18 @@ class State:
     @property
     def is_whole(self) -> bool:
         """No bootstrap is unfinished: the vector says all that the cells show, and may be told to others."""
-        return (not self.debt or self.delivered.covers(self.debt)) and not self.is_applying
+        is_unfinished = self.is_applying or self.is_replacing
+        return not is_unfinished and (not self.debt or self.delivered.covers(self.debt))
 
     @property
     def is_applying(self) -> bool:
         """The rest of a full exchange is here, staged, and is being applied."""
         return self.bootstrap is not None and self.bootstrap.parts > 0
+
+    @property
+    def is_replacing(self) -> bool:
+        """Cells that the full exchange has not passed may show events that exist nowhere any more."""
+        return self.bootstrap is not None and self.bootstrap.replaces
 
     def adopt_debt(self) -> None:
         """Once whole, what the sender of a full exchange had collected is as good as collected here.

@@ -20,6 +20,7 @@ from .large import Large
 from .leaving import LeavingSchedule
 from .partial import PartialSchedule
 from .schedule import Long, Schedule
+from .setbacks import Setbacks
 from .swarm import Swarm
 from .tokens import Tokens
 
@@ -40,4 +41,5 @@ KINDS: dict[str, type[Schedule]] = {
     "leaving": LeavingSchedule,
     "documents": Documents,
     "swarm": Swarm,
+    "setbacks": Setbacks,
 }

@@ -7,8 +7,8 @@ replica, everything up to the last one, since a replica's newer event on a cell 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gossamer.crdt import Dot, Vector
@@ -85,6 +85,9 @@ def max_register(history: list[Did]) -> Any:
     return max(best, default=None)
 
 
+NEVER_LIVE = ("remove", "reset")
+"""Writes that leave no entry, but supersede some."""
+
 SPECS = {
     "register": register,
     "mv_register": mv_register,
@@ -118,6 +121,19 @@ class Oracle:
         """What a node with that vector has of a cell."""
         tops = self.tops(path, delivered)
         return [d for d in self.by_path.get(path, ()) if d.dot[1] <= tops.get(d.dot[0], 0)]
+
+    def rebase(self, kept: Vector, live_at: Callable[[bytes], set[Dot]]) -> None:
+        """A node gives up all but these events and what its new sender has, of which their writers count as having seen nothing.
+
+        Of these events stays what ``live_at`` a path is still live there: what was superseded by one that is lost, is lost with it.
+        """
+        for path, dids in self.by_path.items():
+            found = live_at(path)
+            for at, did in enumerate(dids):
+                if did.dot in kept:
+                    seen = {r: seq for r, seq in did.seen.items() if r == did.dot[0] or kept.has(r, seq)}
+                    op = did.op if did.dot in found or did.op in NEVER_LIVE else "superseded"
+                    dids[at] = replace(did, seen=seen, op=op)
 
     def record(self, dot: Dot, writes: dict[bytes, tuple[str, Any]], before: Vector, now: int) -> None:
         """An event happened at a node whose vector was ``before``."""

@@ -74,7 +74,7 @@ class Outcome:
 
 
 @contextmanager
-def drawn_limits(rng: random.Random) -> Iterator[None]:
+def drawn_limits(rng: random.Random, silence_s: float) -> Iterator[None]:
     """Limits of this seed: mostly so small that everything happens in parts."""
     drawn: dict[str, Any] = {
         "BATCH_BYTES_TARGET": rng.choice((1, 1, 60, 200, 128 * 1024)),
@@ -85,7 +85,8 @@ def drawn_limits(rng: random.Random) -> Iterator[None]:
         "TELL_AFTER_S": rng.choice((0.005, 0.05)),
         "FORWARD_AFTER_S": rng.choice((0.01, 0.25)),
         "DIGEST_EVERY_S": rng.choice((0.3, 2.0)),
-        "SILENCE_S": 3.0,
+        "SILENCE_S": silence_s,
+        "ORPHAN_S": 3.0,
     }
     kept = {name: getattr(limits, name) for name in drawn}
     try:
@@ -109,6 +110,8 @@ class Step(NamedTuple):
 class Schedule:
     """One run of one seed."""
 
+    silence_s = 3.0
+    """Seconds after which an old replica id is sealed."""
     keyspace = KEYSPACE
     """The one that is written and looked at; a schedule of another kind has several."""
 
@@ -155,7 +158,7 @@ class Schedule:
 
     def run(self) -> Outcome:
         """All steps, then heal and demand that all are equal, and equal to the oracle."""
-        with drawn_limits(self.rng), self.cluster:
+        with drawn_limits(self.rng, self.silence_s), self.cluster:
             for node in self.cluster.nodes:
                 node.flush()
             for step in self._draw() if self.replayed is None else self.replayed:

@@ -89,6 +89,20 @@ ONCE_FAILED_OF_A_KIND: dict[tuple[str, int], str] = {
         "conflicts",
         1000052,
     ): "of two writes that came together one superseded a beaten value and the other said the same: taken for reinstated",
+    (
+        "damage",
+        1000000,
+    ): "rows were collected while a cell was damaged, and who had all of that could not be told any more",
+    ("swarm", 1011942): "a joiner waited for ever for what all who had it had lost by going back",
+    ("setbacks", 290): "the same, of a node that had been whole before",
+    (
+        "setbacks",
+        2000571,
+    ): "a node that had its own event back by a full exchange took the rows of others for another event",
+    (
+        "leaving",
+        1000377,
+    ): "members that had not met yet agreed twice, in two views, on who inherits from one that left at once",
     ("partial", 1035): "a host that was leaving did not count, and a floor that it needed was collected",
 }
 """(kind, seed) -> what it was."""

@@ -7,78 +7,15 @@ same files run as a C extension, made by mypyc in ``build/``, which takes a C co
 from __future__ import annotations
 
 import argparse
-import importlib
-import multiprocessing
-import shutil
-import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 from ..ddmin import ddmin
 from . import world as plain
 from .mutants import CAUGHT
-from .violation import Violation
-
-CHUNK = 2000
-BUILD = Path("build/model")
-COMPILED = ("history.py", "rules.py", "world.py")
-
-
-def compiled() -> Any:
-    """The model as a C extension. Its files are the same; the package has another name, so that both can be loaded."""
-    here, package = Path(__file__).parent, BUILD / "gossamer_set_model"
-    sources = {path.name: path.read_bytes() for path in sorted(here.glob("*.py")) if path.stem != "__main__"}
-    stamp = package / "sources"
-    if not stamp.exists() or stamp.read_bytes() != b"".join(sources.values()):
-        shutil.rmtree(BUILD, ignore_errors=True)
-        package.mkdir(parents=True)
-        for name, source in sources.items():
-            (package / name).write_bytes(source)
-        files = [f"{package.name}/{name}" for name in COMPILED]
-        subprocess.run([sys.executable, "-m", "mypyc", *files], cwd=BUILD, check=True, capture_output=True)
-        stamp.write_bytes(b"".join(sources.values()))
-    sys.path.insert(0, str(BUILD.resolve()))
-    return importlib.import_module("gossamer_set_model.world")
-
-
-def run(
-    start: int, count: int, is_compiled: bool, mutants: int = 0
-) -> tuple[int, Counter[str], dict[int, str]]:
-    """A chunk of seeds: how many, what was seen how often, which failed and why."""
-    world = compiled() if is_compiled else plain
-    seen: Counter[int] = Counter()
-    failed: dict[int, str] = {}
-    for seed in range(start, start + count):
-        steps = world.steps_of(seed)
-        try:
-            seen[world.sights(steps, mutants)] += 1
-        except Exception as error:  # of the compiled twin: another class of the same name
-            if type(error).__name__ != Violation.__name__:
-                raise
-            failed[seed] = str(error)
-    names: Counter[str] = Counter()
-    for sights, times in seen.items():
-        for at, name in enumerate(plain.SIGHTS):
-            names[name] += times * (sights >> at & 1)
-    return count, names, failed
-
-
-def chunks(start: int, count: int, processes: int, is_compiled: bool) -> Iterator[Any]:
-    starts = range(start, start + count, CHUNK)
-    sizes = [min(CHUNK, start + count - at) for at in starts]
-    if processes == 1:
-        yield from map(run, starts, sizes, [is_compiled] * len(sizes))
-        return
-    with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        jobs = [
-            pool.apply_async(run, (at, size, is_compiled)) for at, size in zip(starts, sizes, strict=True)
-        ]
-        for job in jobs:
-            yield job.get()
+from .rules import ORPHANS
+from .runs import CHUNK, chunks, compiled, run
 
 
 def shrink(seed: int, mutants: int = 0) -> bytes:
@@ -96,10 +33,12 @@ def told(seed: int, why: str, mutants: int = 0) -> str:
 
 
 def first_failure(mutants: int, most: int, is_compiled: bool) -> int | None:
-    for start in range(0, most, CHUNK):
-        _, _, failed = run(start, min(CHUNK, most - start), is_compiled, mutants)
+    """After how many schedules that pass."""
+    first = plain.SETBACKS if mutants & ORPHANS else 0
+    for at in range(0, most, CHUNK):
+        _, _, failed = run(first + at, min(CHUNK, most - at), is_compiled, mutants)
         if failed:
-            return min(failed)
+            return min(failed) - first
     return None
 
 

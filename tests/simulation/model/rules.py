@@ -42,6 +42,10 @@ RECREATED_STAYS = 1 << 21
 GROUPS_UNNAMED = 1 << 22
 PASSED_CELLS_FORGET = 1 << 23
 DEBT_IS_COLLECTED = 1 << 24
+ORPHANS_JOIN = 1 << 25
+ORPHANS_HEAR_OTHERS = 1 << 26
+ORPHANS_WAIT = 1 << 27
+ORPHANS = ORPHANS_JOIN | ORPHANS_HEAR_OTHERS | ORPHANS_WAIT
 
 
 class Message:
@@ -69,7 +73,11 @@ class Message:
 class Session:
     """An exchange as its sender has it."""
 
-    def __init__(self, vector: int, theirs: int, only: int, is_full: bool, after: int) -> None:
+    def __init__(
+        self, vector: int, theirs: int, only: int, is_full: bool, after: int, replaces: bool = False
+    ) -> None:
+        self.replaces = replaces
+        """What the receiver waits for exists nowhere any more: its cells become the sender's."""
         self.vector, self.theirs, self.only = vector, theirs, only
         """What the sender had when it began, and the receiver; of one replica id, or with -1 of all."""
         self.is_full, self.after = is_full, after
@@ -99,6 +107,9 @@ class Node:
         self.boot_sender = -1
         self.boot_vector = 0
         self.boot_reached = START
+        self.is_replacing = False
+        self.replaced_by: Session | None = None
+        """The exchange that may go on replacing cells: no other was heard since."""
         self.peers: list[int] = [-1] * REPLICAS_MAX
         """What each replica id had when all of that was here too; -1: never met."""
         self.registry: list[int] = [0] * REPLICAS_MAX
@@ -109,7 +120,18 @@ class Node:
     # Facts
 
     def is_whole(self) -> bool:
-        return not self.debt & ~self.delivered
+        return not self.is_replacing and not self.debt & ~self.delivered
+
+    def is_orphan(self, peer: Node) -> bool:
+        """Whether what this node waits for is not to be had from a peer, which has all that is delivered here."""
+        paid = self.debt & self.delivered
+        return (
+            not self.is_whole()
+            and not self.mutants & ORPHANS_WAIT
+            and not self.debt & ~self.delivered & peer.delivered
+            and not self.delivered & ~peer.delivered
+            and paid == self.history.prefix(self.delivered) & paid
+        )
 
     def standing(self, replica: int) -> int:
         return self.registry[replica] & 3
@@ -195,6 +217,8 @@ class Node:
         if not (self.is_whole() or self.mutants & HALF_DONE_FORWARDS):
             return None
         theirs = peer.delivered
+        if self.is_whole() and peer.is_orphan(self):
+            return Session(self.delivered, theirs, -1, True, START, True)
         if self.has_collected(theirs, peer.replica):
             return Session(self.delivered, theirs, self.replica if own_only else -1, False, START)
         is_mutual = peer.is_whole() and peer.horizon & ~self.delivered != 0
@@ -317,12 +341,14 @@ class Node:
             session.got += 1
         if message.is_full and (not is_next or not self._begin_full(message)):
             return False
+        if not message.is_full and not self.mutants & ORPHANS_HEAR_OTHERS:
+            self.replaced_by = None  # the cells that it has not reached would lose what this brings
         self._join(message)
         if message.is_full:
             self._advance_full(message)
         elif message.claim and (is_next or self.mutants & CLAIM_OUT_OF_ORDER):
             self.delivered |= message.claim
-        if self.debt and not self.debt & ~self.delivered:
+        if self.debt and self.is_whole():
             if not self.mutants & NO_INHERITED_HORIZON:
                 self.horizon |= self.debt
             self.debt = 0
@@ -345,6 +371,17 @@ class Node:
         self.come_back()
 
     def _begin_full(self, message: Message) -> bool:
+        session = message.session
+        if session is not None and (session.replaces or self.is_replacing):
+            goes_on = self.boot_sender == message.replica and self.boot_reached == message.after
+            if self.replaced_by is not None and self.is_replacing and message.after != START and goes_on:
+                self.replaced_by = session
+            elif message.after != START or self.is_whole() or self.delivered & ~message.vector:
+                return False
+            else:
+                self.is_replacing, self.replaced_by = True, session
+                self.debt &= self.delivered
+                self.boot_sender, self.boot_reached, self.boot_vector = message.replica, START, message.vector
         if self.boot_sender != message.replica or self.boot_reached != message.after:
             if message.after != START and not self.mutants & RESUME_ANYWHERE:
                 return False
@@ -363,16 +400,18 @@ class Node:
         if message.upto == CELLS - 1:
             self.delivered |= self.boot_vector
             self.boot_sender, self.boot_vector, self.boot_reached = -1, 0, START
+            self.is_replacing, self.replaced_by = False, None
 
     def _join(self, message: Message) -> None:
         history = self.history
         mask = self._of_cells(message.cells)
+        replaced = self._clear(message) if self.is_replacing and message.is_full else 0
         mine_live, mine_seen = self.live & mask, self.seen & mask
         live, seen = message.live, message.seen
         groups = message.groups & ~self.delivered
         if not self.mutants & LATE_ENTRIES_LIVE:
             # it was superseded here, and that has been collected
-            live &= mine_seen | ~(self.delivered | self._passed())
+            live &= mine_seen | ~(self.delivered | self._passed()) | replaced
         if message.is_full and not self.mutants & FULL_KEEPS_THE_DEAD:
             within = 0
             for cell in range(message.after + 1, message.upto + 1):
@@ -386,6 +425,19 @@ class Node:
         self._index(seen & ~mine_seen, mine_seen, groups)
         self._deliver(message, seen, groups)
         self._settle(message.cells)
+
+    def _clear(self, message: Message) -> int:
+        """Forget what the cells of a batch show, but for what the sender lacks and is delivered; all writes to these cells."""
+        if self.mutants & ORPHANS_JOIN:
+            return 0
+        cells = 0
+        for cell in range(message.after + 1, message.upto + 1):
+            cells |= self.history.of_cell[cell]
+        kept = self.delivered & ~self.boot_vector
+        self.live &= kept | ~cells
+        self.seen &= kept | ~cells
+        self.rows &= self.delivered | self.boot_vector | ~cells
+        return cells
 
     def _passed(self) -> int:
         """What the cells that an unfinished full exchange has passed include: all of its vector."""
@@ -532,6 +584,8 @@ class Node:
         """What must hold after every step."""
         history, delivered = self.history, self.delivered
         known, gone = delivered | self.debt, self.horizon | self.debt
+        if self.is_replacing:
+            known = gone = -1  # what is forgotten shows in the cells that are not replaced yet
         if self.at_most & ~delivered:
             raise Violation(f"6: the vector of n{self.index} shrank")
         self.at_most = delivered
@@ -556,7 +610,7 @@ class Saved:
 
     def __init__(self, node: Node) -> None:
         self.delivered, self.live, self.seen, self.rows = node.delivered, node.live, node.seen, node.rows
-        self.horizon, self.debt = node.horizon, node.debt
+        self.horizon, self.debt, self.is_replacing = node.horizon, node.debt, node.is_replacing
         self.boot_sender, self.boot_vector, self.boot_reached = (
             node.boot_sender,
             node.boot_vector,
@@ -566,7 +620,8 @@ class Saved:
 
     def put_back(self, node: Node) -> None:
         node.delivered, node.live, node.seen, node.rows = self.delivered, self.live, self.seen, self.rows
-        node.horizon, node.debt = self.horizon, self.debt
+        node.horizon, node.debt, node.is_replacing = self.horizon, self.debt, self.is_replacing
+        node.replaced_by = None
         node.boot_sender, node.boot_vector, node.boot_reached = (
             self.boot_sender,
             self.boot_vector,

@@ -1,0 +1,1 @@
+from node.replication.orphans import *
