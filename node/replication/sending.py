@@ -362,8 +362,12 @@ class Sender:
         exchange = shared.exchange
         assert exchange is not None
         after = exchange.after
+        begin = after + b"\x00" if after else b""
+        if exchange.sliced is not None:
+            # What has come before it meanwhile has nothing of the vector, and between two slices it would part them.
+            begin, _ = exchange.sliced
         horizon = link.bases.pack(shared.name, view.state.horizon) if exchange.is_first else b""
-        for cell_path, cell in view.cells(after + b"\x00" if after else b""):
+        for cell_path, cell in view.cells(begin):
             if not self._add(exchange, gathering, cell_path, cell, None):
                 return Full(after, cell_path if gathering.is_sliced else exchange.after, horizon)
             exchange.after = cell_path

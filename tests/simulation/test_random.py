@@ -50,6 +50,10 @@ ONCE_FAILED_OF_A_KIND: dict[tuple[str, int], str] = {
     ("large", 186): "a cell that changed between its slices was taken for sent",
     ("large", 645): "a full exchange that was resumed claimed what had changed before it was",
     (
+        "large",
+        1000835,
+    ): "a cell that came between two slices of the next one parted them, and the second was taken for all of it",
+    (
         "feed",
         1535,
     ): "a cell that came in one part of a batch and went in the next was told as a change from nothing to nothing",
