@@ -36,6 +36,7 @@ class Orphans:
         self._since: dict[str, float] = {}
         """Keyspace -> since when nobody that is linked has what it waits for."""
         self._ask_at: dict[str, float] = {}
+        """Keyspace -> when somebody is asked, next or again."""
 
     def ask(self, link: Link, shared: Shared, state: State, now: float) -> Iterator[Ask]:
         """Ask a peer for everything, if nothing else will ever end this bootstrap."""

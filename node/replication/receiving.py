@@ -157,7 +157,7 @@ class Receiver:
         self._prove(draft.state, link, shared.theirs)
         if isinstance(message, Batch):
             claim = batch.claim_of(message, ids, gained)
-            if not self._waits(draft, link, shared, message, now):
+            if not self._waits(draft.state, link, shared, message, now):
                 self._on_batch(draft, link, shared, message, content, claim)
         elif isinstance(message, Ack):
             self._on_ack(link, shared, message, now)
@@ -169,13 +169,12 @@ class Receiver:
             shared.asking.on_question(message.question)
         self._note_peer(draft, link, shared)
 
-    def _waits(self, draft: Draft, link: Link, shared: Shared, message: Batch, now: float) -> bool:
+    def _waits(self, state: State, link: Link, shared: Shared, message: Batch, now: float) -> bool:
         """Whether a batch is dropped, as it is of a full exchange that came while another one was under way.
 
         To a node that joins all members send everything, at once. If the later one took the place of the earlier, none would
         come to its end. It begins anew once the other is over.
         """
-        state = draft.state
         if self._engine.orphans.holds_up(state, link, shared, message, now):
             shared.is_second = True
             return True
