@@ -58,12 +58,12 @@ class Hosting:
 
     def may_go(self, keyspace: str) -> bool:
         """Whether other hosts that know that this node leaves have everything."""
-        members = self._engine.registry.members
-        mine = members.get(self._engine.identity.name)
-        if mine is None or keyspace not in mine.leaving or not self._store.state(SYSTEM).is_whole:
+        me, system = self._engine.identity, self._store.state(SYSTEM)
+        mine = self._engine.registry.members.get(me.name)
+        if mine is None or keyspace not in mine.leaving or not system.is_whole:
             return False  # nobody was told yet
-        system = self._store.state(SYSTEM)
-        told = system.delivered.only(self._engine.identity.replica)
+        ids = mine.ids | {me.replica}  # it may have said so under an earlier one
+        told = Vector({replica: system.delivered.intervals(replica) for replica in ids})
         known = {r for r, had in system.peers.items() if had.covers(told)}
         state = self._store.state(keyspace)
         return state.is_whole and self._had_by_others(keyspace, known).covers(state.delivered)

@@ -211,6 +211,34 @@ def test_two_that_leave_at_once_do_not_rely_on_each_other() -> None:
         assert a.core.hosts(NAME) and not b.core.hosts(NAME)
 
 
+def test_who_takes_a_new_id_while_it_leaves_has_told_nobody_yet() -> None:
+    with Cluster(2, seed=6) as cluster:
+        a, b = cluster.nodes
+        sharing(cluster, a, b)
+        a.keyspace(NAME).counter("c").add(3)
+        cluster.advance(3)
+        for node in (a, b):
+            node.keyspace("mine")
+            node.drop_keyspace("mine")  # it is empty: it goes at once
+        cluster.advance(3)
+        cluster.partition([a], [b])
+        for node in (a, b):
+            node.core.leave(NAME)
+        cluster.advance(1)  # both have written it down, and neither hears it of the other
+        for node in (a, b):
+            before = node.core.replica
+            node.keyspace("mine")
+            assert node.core.replica != before
+            node.counter("x").add(1)
+            assert node.core.hosts(NAME), "what was said under the old id is not known to anybody"
+        cluster.heal()
+        cluster.advance(10)
+        assert a.core.hosts(NAME) and b.core.hosts(NAME)
+        a.core.stay(NAME)
+        cluster.advance(10)
+        assert a.keyspace(NAME).counter("c").value() == 3 and not b.core.hosts(NAME)
+
+
 def test_to_host_it_again_is_to_be_another_replica() -> None:
     with Cluster(2, seed=7) as cluster:
         a, b = cluster.nodes

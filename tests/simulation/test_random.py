@@ -108,6 +108,10 @@ ONCE_FAILED_OF_A_KIND: dict[tuple[str, int], str] = {
         1000377,
     ): "members that had not met yet agreed twice, in two views, on who inherits from one that left at once",
     ("partial", 1035): "a host that was leaving did not count, and a floor that it needed was collected",
+    (
+        "partial",
+        1000739,
+    ): "a host that took a new id while it was leaving took everybody for knowing, and dropped the keyspace",
 }
 """(kind, seed) -> what it was."""
 
