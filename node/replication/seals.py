@@ -7,9 +7,11 @@ them from the answers that are there already, else from the registry. After that
 the members in it say too and to those who were neither removed nor forgotten, the two ids to the lowest that a member
 of the view has answered. Once every member of a view has answered with the very same, it is written into the seal.
 
-Two views that were both agreed on share a member, unless the members removed each other. It cannot have gone from the
-one to the other with another heir: an heir is lowered only by an answer from within the view, and the first of
-the view to be lower had nobody to have it from. So what is written is the same whoever writes it, and stands for ever.
+Nobody answers before it has met all its configured peers (`duties`): members that have yet to meet would each take those
+they know for all, and agree without the others. So two views that were both agreed on share a member, unless the members
+removed each other. It cannot have gone from the one to the other with another heir: an heir is lowered only by an answer
+from within the view, and the first of the view to be lower had nobody to have it from. So what is written is the same
+whoever writes it, and stands for ever.
 """
 
 from __future__ import annotations

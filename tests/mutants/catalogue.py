@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from ..crdt import test_arrival, test_join
-from ..replication import test_evidence, test_exchange, test_hosting_rules, test_members
+from ..replication import test_evidence, test_exchange, test_hosting_rules, test_leaving, test_members
 from ..simulation import test_bounded_mutants, test_idempotent, test_mutants
 from . import scenes
 from .planting import Mutant
@@ -209,6 +209,15 @@ SOURCE: list[tuple[Mutant, Callable[..., None] | tuple[str, int]]] = [
             "        if keyspace:\n            return\n        dots",
         ),
         test_members.test_what_goes_beyond_the_answers_is_refused_whole,
+    ),
+    (
+        _bug(
+            "who has not met its peers answers for a seal",
+            "replication.duties",
+            "        if self._engine.unmet():\n            return []  # nor who answers",
+            "        if False:\n            return []  # nor who answers",
+        ),
+        test_leaving.test_members_that_have_yet_to_meet_do_not_agree_without_each_other,
     ),
     (
         _bug(

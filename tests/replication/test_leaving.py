@@ -9,6 +9,7 @@ import pytest
 import gossamer
 from gossamer.errors import DirectoryUnusable, Leaving, OnlyCopy, WaitTimeout
 from gossamer.replication import limits, registry
+from gossamer.replication.seals import Seal, Settlement
 from gossamer.simulation import Cluster, SimulatedNode
 from tests.processes.waiting import so
 
@@ -155,6 +156,35 @@ def test_the_answer_that_is_lost_comes_as_a_refusal() -> None:
         cluster.restart(a)
         cluster.advance(5)
         assert b.core.is_gone
+
+
+def test_members_that_have_yet_to_meet_do_not_agree_without_each_other() -> None:
+    """Whoever knows a part of the cluster would take that part for all who must agree on who inherits."""
+    with Cluster(4, seed=11) as cluster:
+        a, b, c, d = cluster.nodes
+        gone, settled = d.core.replica, set[Settlement | None]()
+
+        def look(node: SimulatedNode) -> None:
+            settled.add(node.core.engine.registry.seals.get(gone, Seal(gone)).settled)
+
+        cluster.after_event = look
+        cluster.partition([a, b], [c, d])
+        cluster.advance(1)
+        d.core.depart()
+        d.tick()
+        while gone not in c.core.engine.registry.seals:
+            cluster.clock.step()
+        cluster.cut(c, d)
+        cluster.advance(5)  # c knows of nobody else who is to answer
+        cluster.heal()
+        cluster.partition([c], [a, b, d])
+        cluster.cut(a, d)  # so a hears of the seal from b, and before it hears of c
+        cluster.advance(5)
+        cluster.heal()
+        cluster.advance(5)
+        cluster.settle()
+        assert settled - {None} == {Settlement(b"", min(n.core.replica for n in (a, b, c)))}
+        assert all(gone in n.core.engine.registry.closed for n in (a, b, c))
 
 
 def test_a_new_directory_may_take_the_name() -> None:
