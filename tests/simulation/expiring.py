@@ -141,9 +141,7 @@ class TimedInvariants(Invariants):
             before.update(node.core.state(KEYSPACE).delivered.only(old))
         for seq in range(made + 1, last + 1):
             if seq > 1:
-                before.add(
-                    me, 1, seq - 1
-                )  # the last of them may have been its last word before it was killed
+                before.add(me, 1, seq - 1)  # the earlier ones of the same turn
             (cell_path,) = [p for _, p in view.event_rows((me, seq))]
             stood = live(path.kind_of(cell_path), self.timed.history(cell_path, before))
             left = {(e.replica, e.seq) for e in view.cell(cell_path).live}
@@ -278,10 +276,11 @@ class ExpirySchedule(Schedule):
             cell_of = node.core.store.cell
             touched = [p for p in PATHS.values() if dot in set(cell_of(KEYSPACE, p).dots())]
             self.timed.note(dot, {p: _written(p, ops) for p in touched}, before, now)
+        # Also before it dies: it may sweep its last word as another replica, before anything else is seen of it.
+        self.invariants.check(node)
         if dies:
             self.cluster.kill(node)
             return
-        self.invariants.check(node)
         node.flush()
         if node.is_alive:
             self.cluster._schedule(self.cluster.nodes.index(node))

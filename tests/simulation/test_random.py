@@ -62,6 +62,10 @@ ONCE_FAILED_OF_A_KIND: dict[tuple[str, int], str] = {
         1322,
     ): "a registry in staged parts never got through: data refused for want of its last part ended the link",
     (
+        "expiry",
+        1000985,
+    ): "the oracle did not know that a node had seen its own last word, when it swept that as another replica (its own mistake)",
+    (
         "documents",
         38,
     ): "a class without a field was let through or not by which of two records of it sorted first",
