@@ -80,28 +80,36 @@ class Orphans:
         me = self._engine.identity.replica
         return any(replica != me for replica in state.delivered.minus(shared.theirs).replicas())
 
-    def begins(self, state: State, link: Link, shared: Shared, message: Batch) -> bool:
-        """Whether a batch begins an exchange that replaces: it was asked for, or one of another sender is under way."""
-        if message.full is None:
-            return False
-        boot = state.bootstrap
-        if boot is None or not boot.replaces:
-            return shared.is_adopting
-        return boot.sender != link.peer or (not message.staged and boot.reached != message.full.after)
+    def on_full(self, state: State, link: Link, shared: Shared, message: Batch) -> None:
+        """A batch came: it may begin an exchange that replaces, since it was asked for, or as one of another sender is under way.
 
-    def begin(self, state: State, link: Link, shared: Shared, message: Batch) -> None:
-        """Give up the bootstrap under way for the one that this batch begins. `ProtocolError` if it may not."""
-        full, boot, paid = message.full, state.bootstrap, _paid(state)
-        assert full is not None and shared.theirs is not None
+        `ProtocolError` if it should and may not.
+        """
+        full, boot = message.full, state.bootstrap
+        if full is None:
+            return
+        if boot is not None and boot.replaces:
+            if boot.sender == link.peer and (message.staged or boot.reached == full.after):
+                return  # it goes on
+        elif not shared.is_adopting:
+            return
+        shared.is_adopting = False
+        if state.is_whole:
+            return  # what it waited for has come meanwhile
         if full.after or not full.horizon:
             raise ProtocolError("full: it does not begin at the beginning")
-        if state.is_whole or paid is None:
-            raise ProtocolError("full: it would replace what only this node has")
+        self.begin(state, link, shared)
+
+    def begin(self, state: State, link: Link, shared: Shared) -> None:
+        """Give up the bootstrap under way for one from a peer. `ProtocolError` if it may not be."""
+        boot, paid = state.bootstrap, _paid(state)
+        assert shared.theirs is not None
+        if paid is None:
+            raise ProtocolError("full: of what it would replace, not all is owed from the first event on")
         # What is delivered of the debt came without rows; what is not is forgotten with the cells that show it.
         state.debt = paid
         is_first = boot is not None and boot.is_first
         state.bootstrap = Bootstrap(link.peer, vector.encode(shared.theirs), b"", is_first, replaces=True)
-        shared.is_adopting = False
 
     def holds_up(self, state: State, link: Link, shared: Shared, message: Batch, now: float) -> bool:
         """Whether a batch of another than the sender must wait: of what it brings, the cells that are replaced would lose a part.

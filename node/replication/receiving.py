@@ -218,8 +218,7 @@ class Receiver:
             shared.is_deaf = True  # what would be refused, and why, may be in what cannot be read
         if shared.is_deaf and not message.asked:
             return
-        if self._engine.orphans.begins(draft.state, link, shared, message):
-            self._engine.orphans.begin(draft.state, link, shared, message)
+        self._engine.orphans.on_full(draft.state, link, shared, message)
         if message.staged is not None:
             self._on_part(draft, link, shared, message, content, claim)
             return

@@ -137,8 +137,6 @@ class TimedInvariants(Invariants):
         me = node.core.replica
         last, made = node.core.state(KEYSPACE).delivered.last(me), self.oracle.made.get(me, 0)
         before = self._last.get(node.name, Vector()).copy()
-        for old in node.core.engine.old_ids:  # its last word under that id may not have been looked at
-            before.update(node.core.state(KEYSPACE).delivered.only(old))
         for seq in range(made + 1, last + 1):
             if seq > 1:
                 before.add(me, 1, seq - 1)  # the earlier ones of the same turn

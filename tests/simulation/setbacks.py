@@ -9,7 +9,6 @@ from unittest.mock import patch
 
 from gossamer.crdt import Dot, Vector, vector
 from gossamer.replication.link import Link, Shared
-from gossamer.replication.messages import Batch
 from gossamer.replication.orphans import Orphans
 from gossamer.replication.state import State
 
@@ -78,8 +77,8 @@ class Setbacks(Swarm):
     def run(self) -> Outcome:
         began = Orphans.begin
 
-        def begin(one: Orphans, state: State, link: Link, shared: Shared, message: Batch) -> None:
-            began(one, state, link, shared, message)
+        def begin(one: Orphans, state: State, link: Link, shared: Shared) -> None:
+            began(one, state, link, shared)
             assert state.bootstrap is not None
             self.outcome.count(f"cells of {'data' if shared.name == KEYSPACE else 'the registry'} replaced")
             kept = state.delivered.minus(vector.decode(state.bootstrap.vector))
